@@ -1,0 +1,41 @@
+import { retryPolicy, type RetryPolicy } from "../core/backoff.ts";
+import { defaults } from "../core/defaults.ts";
+import { checkOptions, fault } from "../core/errors.ts";
+import type { ConsumerDeclaration } from "../core/ports/store.ts";
+import { checkName, OWN, topicLike } from "../core/topic.ts";
+import type { ConsumerOptions, Handler } from "./face.ts";
+
+/** A declared consumer: what the code says, before any database. */
+export interface Consumer extends ConsumerDeclaration {
+  readonly handler: Handler<unknown>;
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+  readonly retry: RetryPolicy;
+  readonly group: boolean;
+}
+
+const OPTIONS = ["consumer", "timeoutMs", "concurrency", "retry", "group"] as const;
+
+export function consumer(source: string, topic: string, options: ConsumerOptions, handler: unknown): Consumer {
+  checkOptions("on()", options, OPTIONS);
+  if (typeof handler !== "function") {
+    throw fault("NT_OPTION", { expected: `a handler function for \`${topic}\``, got: typeof handler });
+  }
+  const name = options.consumer ?? (source === OWN ? topic : `${source}/${topic}`);
+  return {
+    name: checkName("consumer name", name),
+    source,
+    topic,
+    topicLike: topicLike(topic),
+    handler: handler as Handler<unknown>,
+    timeoutMs: bounded("timeoutMs", options.timeoutMs ?? defaults.timeoutMs, 1, 86_400_000),
+    concurrency: bounded("concurrency", options.concurrency ?? defaults.concurrency, 1, 1_000),
+    retry: retryPolicy(options.retry),
+    group: options.group ?? true,
+  };
+}
+
+function bounded(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw fault("NT_OPTION", { expected: `${name} as a whole number from ${least} to ${most}`, got: String(value) });
+}

@@ -1,0 +1,189 @@
+import { backoffMs } from "../core/backoff.ts";
+import { fault, isFault, RetryError, TerminalError } from "../core/errors.ts";
+import type { Clock, Random } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
+import { HandlerTx, RunAgainAlone } from "./handler-tx.ts";
+import type { Consumer } from "./consumer.ts";
+import type { HandlerContext, Message } from "./face.ts";
+import type { Lanes } from "./lane.ts";
+import { Steps } from "./steps.ts";
+
+export interface ExecutionHost {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** How an execution ended, before anything is settled. */
+export type Ended =
+  | { readonly kind: "settled-in-tx" }
+  /** To be settled apart: no effects, or effects rolled back. */
+  | { readonly kind: "settle"; readonly settlement: Settlement }
+  | { readonly kind: "superseded"; readonly settlement: Settlement }
+  | { readonly kind: "again"; readonly claim: Claim }
+  /** Nothing is known: left to the claim loop. */
+  | { readonly kind: "left" };
+
+/**
+ * One run of one handler: run, then settle. `run()` resolves when the handler is done with, so that the next one may
+ * start; `ended` resolves when its transaction is.
+ */
+export class Execution {
+  readonly claimed: Claimed;
+  readonly consumer: Consumer;
+  readonly ended: Promise<Ended>;
+  readonly #host: ExecutionHost;
+  readonly #tx: HandlerTx;
+  readonly #steps: Steps;
+  readonly #reruns: number;
+  readonly #began: number;
+  #resolveEnded!: (ended: Ended) => void;
+  #controller: AbortController | undefined;
+  #abortReason: Error | undefined;
+  #onAbort: ((reason: Error) => void) | undefined;
+
+  constructor(host: ExecutionHost, consumer: Consumer, lanes: Lanes, claimed: Claimed, alone: boolean, reruns: number) {
+    this.#host = host;
+    this.consumer = consumer;
+    this.claimed = claimed;
+    this.#reruns = reruns;
+    this.#began = host.clock.monotonic();
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.#tx = new HandlerTx(lanes, claimed, consumer, alone || claimed.alone, host);
+    this.#steps = new Steps(host, claimed, consumer.name, this.#tx, () => this.#signal());
+  }
+
+  /** Timeout, lost lease or shutdown: the handler is told, its transaction is taken away, and half of it never commits. */
+  abort(reason: Error): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+    this.#onAbort?.(reason);
+  }
+
+  /** `onHandled` is called as soon as the handler has returned, before its transaction goes on to the next one. */
+  async run(onHandled: () => void): Promise<void> {
+    let failure: unknown;
+    let failed = false;
+    const cancelTimer = this.#host.clock.after(this.consumer.timeoutMs, () =>
+      this.abort(fault("NT_TIMEOUT", { got: `a handler still running after ${this.consumer.timeoutMs} ms` })),
+    );
+    try {
+      await Promise.race([
+        this.#handle(),
+        new Promise<never>((_, reject) => {
+          if (this.#abortReason !== undefined) reject(this.#abortReason);
+          this.#onAbort = reject;
+        }),
+      ]);
+      // A handler that swallowed what happened to it does not pass for a success.
+      if (this.#abortReason !== undefined) throw this.#abortReason;
+      this.#tx.checkUsable();
+      this.#steps.check();
+    } catch (error) {
+      failed = true;
+      failure = this.#abortReason ?? error;
+    }
+    cancelTimer();
+    onHandled();
+    void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {
+      this.#host.logger.error({ error, deliveryId: this.claimed.deliveryId }, "execution left to the claim loop");
+      this.#resolveEnded({ kind: "left" });
+    });
+  }
+
+  async #handle(): Promise<void> {
+    const { claimed, consumer } = this;
+    const { body, ...rest } = claimed.message;
+    const message: Message = { ...rest, bytes: body };
+    const tx = this.#tx;
+    const signal = (): AbortSignal => this.#signal();
+    const { logger } = this.#host;
+    const context: HandlerContext = {
+      message,
+      consumer: consumer.name,
+      deliveryId: claimed.deliveryId,
+      attempt: claimed.attempt,
+      tx,
+      step: this.#steps,
+      send: (topic, payload, options) => tx.send(topic, payload, options),
+      get signal() {
+        return signal();
+      },
+      log: logger,
+    };
+    await consumer.handler(parse(body), context);
+  }
+
+  async #finish(failed: boolean, failure: unknown): Promise<Ended> {
+    const turn = this.#tx.turn;
+    const again = failure instanceof RunAgainAlone || this.#tx.mustRunAgain;
+    const ranMs = this.#ranMs();
+    if (turn !== undefined) turn.figures = () => ({ ranMs, reruns: this.#reruns });
+    this.#tx.revoke();
+    turn?.end(again ? "again" : failed ? "undo" : "keep");
+    if (turn !== undefined) {
+      const end = await turn.settled;
+      if (end.kind === "committed") return { kind: "settled-in-tx" };
+      if (end.kind === "again") return { kind: "again", claim: end.claim };
+      if (end.kind === "superseded") return { kind: "superseded", settlement: this.#settlement("interrupted") };
+      if (end.kind === "unknown") return { kind: "left" };
+    }
+    if (!failed) return { kind: "settle", settlement: this.#settlement("completed") };
+    if (isFault(failure, "NT_CLAIM_LOST")) {
+      return { kind: "superseded", settlement: this.#settlement("interrupted", failure) };
+    }
+    return { kind: "settle", settlement: this.#failed(failure) };
+  }
+
+  #failed(failure: unknown): Settlement {
+    const { claimed, consumer } = this;
+    if (isFault(failure, "NT_SHUTDOWN")) return this.#settlement("interrupted", failure);
+    const terminal = failure instanceof TerminalError || (isFault(failure) && !failure.canRetry);
+    if (terminal || claimed.attempt >= consumer.retry.maxAttempts) return this.#settlement("dead", failure);
+    const delayMs =
+      failure instanceof RetryError
+        ? failure.afterMs
+        : backoffMs(consumer.retry, claimed.attempt, this.#host.random.fraction());
+    return { ...this.#settlement("retry", failure), delayMs };
+  }
+
+  #settlement(outcome: Settlement["outcome"], failure?: unknown): Settlement {
+    const { deliveryId, messageId, claim } = this.claimed;
+    const settlement = { deliveryId, messageId, claim, outcome, ranMs: this.#ranMs(), reruns: this.#reruns };
+    return failure === undefined ? settlement : { ...settlement, error: describe(failure) };
+  }
+
+  #ranMs(): number {
+    return this.#host.clock.monotonic() - this.#began;
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+}
+
+/** The parsed body, or something that throws a terminal error when it is read: the handler still has `message.bytes`. */
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+  } catch (cause) {
+    const refuse = (): never => {
+      throw fault("NT_BODY_NOT_JSON", { got: cause instanceof Error ? cause.message : String(cause), cause });
+    };
+    return new Proxy({}, { get: refuse, has: refuse, ownKeys: refuse, getOwnPropertyDescriptor: refuse });
+  }
+}
+
+/** An error as the audit log keeps it: bounded, without NUL, which PostgreSQL's text cannot hold. */
+export function describe(failure: unknown): string {
+  const text = failure instanceof Error ? (failure.stack ?? `${failure.name}: ${failure.message}`) : String(failure);
+  return text.replaceAll("\0", "\\0").slice(0, 8_000);
+}
+

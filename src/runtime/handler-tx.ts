@@ -1,0 +1,136 @@
+import { fault, isFault } from "../core/errors.ts";
+import type { Clock, Random } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { Claimed, QueryResult, Transaction } from "../core/ports/store.ts";
+import { arrival, digest, ownParcel } from "./arrival.ts";
+import type { Consumer } from "./consumer.ts";
+import type { SendOptions, Sent, Tx } from "./face.ts";
+import { sqlState } from "./group-commit.ts";
+import type { Lanes } from "./lane.ts";
+import { judge } from "./statement.ts";
+import type { Turn } from "./turn.ts";
+
+/** Thrown into a handler whose run must be repeated alone, through no fault of its own. Not an attempt, not an error. */
+export class RunAgainAlone extends Error {
+  override readonly name = "RunAgainAlone";
+}
+
+/** lock_not_available, deadlock_detected, and serialization_failure: the neighbours' doing, not the handler's. */
+const CONTENTION = new Set(["55P03", "40P01", "40001"]);
+
+/** `tx` and `send` of one execution: opened at first use, revoked when the handler ends. */
+export class HandlerTx implements Tx {
+  readonly #lanes: Lanes;
+  readonly #claimed: Claimed;
+  readonly #consumer: Consumer;
+  readonly #alone: boolean;
+  readonly #host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger };
+  readonly #sent = new Map<string, number>();
+  #given: { tx: Transaction; single: boolean } | undefined;
+  #pending = 0;
+  #revoked = false;
+  turn: Turn | undefined;
+  mustRunAgain = false;
+
+  constructor(
+    lanes: Lanes,
+    claimed: Claimed,
+    consumer: Consumer,
+    alone: boolean,
+    host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+  ) {
+    this.#lanes = lanes;
+    this.#claimed = claimed;
+    this.#consumer = consumer;
+    this.#alone = alone;
+    this.#host = host;
+  }
+
+  async query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> {
+    const kind = judge(text);
+    if (kind === "control") throw fault("NT_TX_CONTROL", { got: `\`${text.trim().slice(0, 60)}\`` });
+    const result = await this.#use((tx) => tx.query(text, values), kind === "leaks");
+    return result as QueryResult<Row>;
+  }
+
+  /**
+   * The key is hash(message, consumer, `key` or content, ordinal among equals): not the order of calls, which
+   * Promise.all and a deploy change. A replay finds what it sent before.
+   */
+  async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
+    const parcel = ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant });
+    const what = parcel.key === undefined ? digest("content", topic, parcel.body) : digest("key", topic, parcel.key);
+    const equal = Buffer.from(what).toString("hex");
+    const ordinal = this.#sent.get(equal) ?? 0;
+    this.#sent.set(equal, ordinal + 1);
+    const key = digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
+    const own = arrival({ ...parcel, key: Buffer.from(key).toString("hex") }, this.#host.clock, this.#host.random);
+    const [outcome] = await this.#use((tx) => tx.send([own]), false);
+    if (this.turn !== undefined) this.turn.sends = true;
+    if (outcome === undefined || outcome.kind === "replayed") return { id: own.id, kind: "duplicate" };
+    return { id: outcome.id, kind: outcome.kind };
+  }
+
+  /** The transaction is open now. */
+  get open(): boolean {
+    return this.#given !== undefined;
+  }
+
+  /** Neighbours may have uncommitted writes in it. */
+  get grouped(): boolean {
+    return this.#given !== undefined && !this.#given.single;
+  }
+
+  /** Leaves the groups for good and runs this delivery again alone. */
+  leaveGroups(): never {
+    if (this.turn !== undefined) this.turn.leaves = true;
+    this.mustRunAgain = true;
+    throw new RunAgainAlone("this handler runs again, alone");
+  }
+
+  /** Throws when a statement is still under way, or failed and its error was swallowed. */
+  checkUsable(): void {
+    if (this.mustRunAgain) throw new RunAgainAlone("this handler runs again, alone");
+    if (this.#pending > 0) throw fault("NT_TX_PENDING", { got: `${this.#pending} still under way` });
+    const error = this.turn?.error;
+    if (error !== undefined) {
+      throw isFault(error) ? error : fault("NT_TX_ABORTED", { got: String(error), cause: error });
+    }
+  }
+
+  revoke(): void {
+    this.#revoked = true;
+  }
+
+  async #use<Result>(act: (tx: Transaction) => Promise<Result>, leaks: boolean): Promise<Result> {
+    this.#checkRevoked();
+    this.#pending++;
+    try {
+      const { tx, single } = await this.#enter();
+      this.#checkRevoked();
+      if (leaks && !single) this.leaveGroups();
+      return await act(tx);
+    } catch (error) {
+      if (this.turn !== undefined && !(error instanceof RunAgainAlone)) this.turn.error ??= error;
+      if (this.grouped && CONTENTION.has(sqlState(error) ?? "")) {
+        if (this.turn !== undefined) this.turn.lockWait = true;
+        this.mustRunAgain = true;
+        throw new RunAgainAlone("a lock was held too long for a group", { cause: error });
+      }
+      throw error;
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  async #enter(): Promise<{ tx: Transaction; single: boolean }> {
+    if (this.#given !== undefined) return this.#given;
+    this.turn ??= this.#lanes.enter(this.#claimed, this.#alone);
+    this.#given = await this.turn.begun;
+    return this.#given;
+  }
+
+  #checkRevoked(): void {
+    if (this.#revoked) throw fault("NT_TX_ENDED", { got: "a query after the handler had ended" });
+  }
+}

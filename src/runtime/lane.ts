@@ -1,0 +1,207 @@
+/**
+ * Group settlement: short handlers of one consumer share a transaction.
+ *
+ * A handler's first use of `tx` makes a *turn* and queues it. A driver opens a transaction and gives it to one turn
+ * after another, each under a savepoint of its own; when a handler returns, its turn ends and the next begins. The
+ * driver then settles all that were kept in one statement and commits. While it commits, the next turns queue up, so
+ * groups are as large as the load asks for and a lone delivery has a transaction to itself.
+ *
+ * It is only right with all of this:
+ * - At most 60 members: from the 65th writing savepoint a backend's snapshots overflow and slow every session.
+ * - Nobody waits long for a lock (20 ms, far below deadlock_timeout). The waiter leaves, the group commits what is
+ *   done, the waiter runs again alone after that, and the group size is halved and grows again slowly.
+ * - What leaks past a savepoint never runs in a group; neither does a step while `tx` is open (its request could carry
+ *   a neighbour's uncommitted write outside). Both leave the groups for good, and so does whoever is slow.
+ * - A settlement that matches fewer rows than members, or a COMMIT that did not commit, rolls all back; each member
+ *   runs again alone, under a new claim.
+ *
+ * What it does not promise: `now()` is the group's, and a neighbour's effects are visible inside it before they commit.
+ */
+import { defaults } from "../core/defaults.ts";
+import { isFault } from "../core/errors.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Claim, Store, Transaction } from "../core/ports/store.ts";
+import { sqlState } from "./group-commit.ts";
+import { Permits } from "./permits.ts";
+import { Turn } from "./turn.ts";
+
+/** A turn this long has no place in a group: its neighbours wait with their effects uncommitted. */
+const SLOW_MS = 250;
+/** A group that has worked this long commits: nobody's rows stay locked for longer. */
+const GROUP_MS = 100;
+const GROUP_LANES = 4;
+
+export interface LanesHost {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly worker: string;
+  readonly leaseMs: number;
+  /** Transactions of all consumers of this process. */
+  readonly transactions: Permits;
+  /** Called after a commit that may have sent messages. */
+  hint(): void;
+}
+
+/** The lanes of one consumer. */
+export class Lanes {
+  readonly #host: LanesHost;
+  readonly #timeoutMs: number;
+  #waiting: Turn[] = [];
+  #drivers = 0;
+  #size: number = defaults.groupMax;
+  grouped: boolean;
+
+  constructor(host: LanesHost, options: { timeoutMs: number; grouped: boolean }) {
+    this.#host = host;
+    this.#timeoutMs = options.timeoutMs;
+    this.grouped = options.grouped;
+  }
+
+  enter(claim: Claim, alone: boolean): Turn {
+    const turn = new Turn(claim, alone);
+    this.#waiting.push(turn);
+    const most = this.grouped && this.#size > 1 ? GROUP_LANES : GROUP_LANES * 2;
+    if (this.#drivers < most) {
+      this.#drivers++;
+      void this.#drive().finally(() => this.#drivers--);
+    }
+    return turn;
+  }
+
+  async #drive(): Promise<void> {
+    await this.#host.transactions.take();
+    try {
+      for (let first = this.#next(); first !== undefined; first = this.#next()) {
+        await this.#group(first);
+      }
+    } finally {
+      this.#host.transactions.give();
+    }
+  }
+
+  #next(): Turn | undefined {
+    for (let turn = this.#waiting.shift(); turn !== undefined; turn = this.#waiting.shift()) {
+      if (!turn.cancelled) return turn;
+    }
+    return undefined;
+  }
+
+  /** The next turn that may join a group. */
+  #nextMember(): Turn | undefined {
+    if (this.#waiting[0]?.alone === true) return undefined;
+    return this.#next();
+  }
+
+  async #group(first: Turn): Promise<void> {
+    const { store, clock, worker, leaseMs } = this.#host;
+    const single = first.alone || !this.grouped || this.#size <= 1;
+    let tx: Transaction;
+    try {
+      tx = await store.begin(
+        {
+          // A frozen process otherwise keeps its rows locked and skipped for ever.
+          idleMs: leaseMs,
+          lockMs: single ? defaults.lockTimeoutMs : defaults.groupLockTimeoutMs,
+          statementMs: this.#timeoutMs,
+        },
+        worker,
+      );
+    } catch (error) {
+      first.refuse(error);
+      return;
+    }
+    const began = clock.monotonic();
+    const kept: Turn[] = [];
+    const waiters: Turn[] = [];
+    let broken = false;
+    let turn: Turn | undefined = first;
+    for (let n = 1; turn !== undefined; n++) {
+      const name = `nt_${turn.claim.claim.replace("-", "m")}_${n}`;
+      const turnBegan = clock.monotonic();
+      try {
+        // Not awaited: it travels with the handler's first statement, and its failure fails that one.
+        if (!single) void tx.savepoint(name).catch(() => (broken = true));
+        turn.give(tx, single);
+        const verdict = await turn.ended;
+        if (turn.leaves || clock.monotonic() - turnBegan > SLOW_MS) this.grouped = false;
+        if (isLost(turn.error)) broken = true;
+        if (verdict === "keep") kept.push(turn);
+        else if (verdict === "again") waiters.push(turn);
+        if (verdict !== "keep" && !single && !broken) await tx.rollbackTo(name);
+        if (verdict !== "keep" && !turn.waits) turn.settle({ kind: "undone" });
+      } catch {
+        broken = true;
+        if (!kept.includes(turn) && !waiters.includes(turn)) waiters.push(turn);
+      }
+      const full = kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
+      turn = single || broken || full || waiters.length > 0 || !this.grouped ? undefined : this.#nextMember();
+    }
+    if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
+    else if (kept.length >= this.#size) this.#size = Math.min(defaults.groupMax, Math.ceil(this.#size * 1.1));
+    await this.#end(tx, kept, broken);
+    for (const waiter of waiters) await this.#again([waiter]);
+  }
+
+  async #end(tx: Transaction, kept: readonly Turn[], broken: boolean): Promise<void> {
+    if (broken || kept.length === 0) {
+      await tx.rollback();
+      await this.#again(kept);
+      return;
+    }
+    let settled: ReadonlySet<string>;
+    try {
+      settled = await tx.settle(kept.map((turn) => ({ ...turn.claim, outcome: "completed", ...turn.figures() })));
+    } catch {
+      await tx.rollback();
+      await this.#again(kept);
+      return;
+    }
+    // COMMIT is sent only after this count was read.
+    if (settled.size !== kept.length) {
+      await tx.rollback();
+      for (const turn of kept) if (!settled.has(turn.claim.deliveryId)) turn.settle({ kind: "superseded" });
+      await this.#again(kept.filter((turn) => settled.has(turn.claim.deliveryId)));
+      return;
+    }
+    const outcome = await tx.commit();
+    if (outcome === "committed") {
+      if (kept.some((turn) => turn.sends)) this.#host.hint();
+      for (const turn of kept) turn.settle({ kind: "committed" });
+    } else if (outcome === "rolled-back") {
+      await this.#again(kept);
+    } else {
+      await this.#resolve(kept);
+    }
+  }
+
+  /** Rolled back for sure: each runs again alone, the same attempt under a new claim. */
+  async #again(turns: readonly Turn[]): Promise<void> {
+    for (const turn of turns) await this.#resolve([turn]);
+  }
+
+  /** Nothing is concluded from a plain read: one fenced update decides, for all members of the transaction together. */
+  async #resolve(turns: readonly Turn[]): Promise<void> {
+    if (turns.length === 0) return;
+    try {
+      const found = await this.#host.store.resolve(turns.map((turn) => turn.claim), this.#host.leaseMs);
+      for (const turn of turns) {
+        if (found.kind !== "not-committed") {
+          turn.settle({ kind: found.kind });
+          continue;
+        }
+        const claim = found.claims.find((candidate) => candidate.deliveryId === turn.claim.deliveryId);
+        turn.settle(claim === undefined ? { kind: "superseded" } : { kind: "again", claim });
+      }
+    } catch {
+      // Left to the claim loop, which is safe: when the lease ends the delivery is taken over.
+      for (const turn of turns) turn.settle({ kind: "unknown" });
+    }
+  }
+}
+
+/** The connection is gone, or PostgreSQL ended the session. */
+function isLost(error: unknown): boolean {
+  if (error === undefined || isFault(error)) return false;
+  const state = sqlState(error);
+  return state === undefined || /^(?:08|57P|25P03|25P04)/.test(state);
+}

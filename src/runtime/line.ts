@@ -1,0 +1,112 @@
+import type { Clock } from "../core/ports/clock.ts";
+import type { Claimed } from "../core/ports/store.ts";
+import type { Consumer } from "./consumer.ts";
+import type { Lanes } from "./lane.ts";
+
+/** A claimed delivery that waits for a slot. */
+export interface Item {
+  readonly claimed: Claimed;
+  readonly alone: boolean;
+  /** Runs of this attempt that were rolled back for a neighbour's sake. */
+  readonly reruns: number;
+}
+
+/** As much as is worked off in this time is claimed ahead: more would make others wait behind this process. */
+const AHEAD_MS = 200;
+const MOST_AHEAD = 500;
+/** Rows commit a little after their due time was read: the moving bound stays this far behind, in microseconds. */
+const SLACK_US = 1_000_000n;
+
+/** One consumer in this process: what it has claimed ahead, and how many of its handlers run. */
+export class Line {
+  readonly consumer: Consumer;
+  readonly lanes: Lanes;
+  readonly #clock: Clock;
+  #items: Item[] = [];
+  #running = 0;
+  #unsettled = 0;
+  #finished = 0;
+  #countedAt: number;
+  #perSecond = 0;
+  #highest = 0n;
+  /** The lower bound of the next claim. */
+  dueFrom: string | undefined;
+  /** The last claim came back full. */
+  mayHaveMore = false;
+  #asked = 0;
+
+  constructor(consumer: Consumer, lanes: Lanes, clock: Clock) {
+    this.consumer = consumer;
+    this.lanes = lanes;
+    this.#clock = clock;
+    this.#countedAt = clock.monotonic();
+  }
+
+  /** How many to claim now: none while at least half of what is wanted ahead is here. */
+  wants(): number {
+    const ahead = Math.min(MOST_AHEAD, Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)));
+    // What is done but not yet settled counts: settlement that falls behind slows the claims.
+    const room = this.#items.length > ahead / 2 || this.#unsettled > MOST_AHEAD * 4 ? 0 : ahead - this.#items.length;
+    this.#asked = room;
+    return room;
+  }
+
+  hasRoom(): boolean {
+    return this.#running < this.consumer.concurrency;
+  }
+
+  add(item: Item): void {
+    this.#items.push(item);
+  }
+
+  addFirst(item: Item): void {
+    this.#items.unshift(item);
+  }
+
+  /** After a claim: moves the bound, and notes whether there may be more. */
+  claimed(all: readonly Claimed[]): void {
+    let mine = 0;
+    for (const one of all) {
+      if (one.consumer !== this.consumer.name) continue;
+      mine++;
+      const due = BigInt(one.dueAt);
+      if (due > this.#highest) this.#highest = due;
+    }
+    if (mine > 0) this.dueFrom = String(this.#highest - SLACK_US);
+    this.mayHaveMore = mine > 0 && mine >= this.#asked;
+  }
+
+  /** The next delivery, when a slot is free. */
+  start(): Item | undefined {
+    if (!this.hasRoom()) return undefined;
+    const item = this.#items.shift();
+    if (item === undefined) return undefined;
+    this.#running++;
+    this.#unsettled++;
+    return item;
+  }
+
+  /** The handler has returned: its slot is free. */
+  end(): void {
+    this.#running--;
+    this.#finished++;
+    const elapsed = this.#clock.monotonic() - this.#countedAt;
+    if (elapsed < 100) return;
+    this.#perSecond = (this.#perSecond + (this.#finished * 1_000) / elapsed) / 2;
+    this.#finished = 0;
+    this.#countedAt += elapsed;
+  }
+
+  done(): void {
+    this.#unsettled--;
+  }
+
+  drop(claimed: Claimed): void {
+    this.#items = this.#items.filter((item) => item.claimed.claim !== claimed.claim);
+  }
+
+  clear(): readonly Item[] {
+    return this.#items.splice(0);
+  }
+}
+

@@ -1,0 +1,267 @@
+import { randomUUID } from "node:crypto";
+import { defaults } from "../core/defaults.ts";
+import { checkOptions, fault } from "../core/errors.ts";
+import type { Clock, Random } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { Source } from "../core/ports/source.ts";
+import type { Acceptance, Arrival, Store } from "../core/ports/store.ts";
+import { checkName, OWN } from "../core/topic.ts";
+import { arrival, ownParcel } from "./arrival.ts";
+import { consumer, type Consumer } from "./consumer.ts";
+import type { ConsumerOptions, Database, Handler, InboxOptions, NevertwiceOptions, SendOptions, Sent } from "./face.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { Hints } from "./hints.ts";
+import { Inbox, type InboxHost } from "./inbox.ts";
+import { Refusals } from "./refusals.ts";
+import { consoleLogger, systemClock, systemRandom } from "./system.ts";
+import { Worker } from "./worker.ts";
+
+export type OpenStore = (database: Exclude<Database, Store>, options: { schema: string; logger: Logger }) => Promise<Store>;
+
+const OPTIONS = [
+  "database", "schema", "migrate", "logger", "clock", "random", "leaseMs", "dedupeDays", "retainDays",
+] as const;
+
+/**
+ * Receives, processes and sends messages so that none is lost and none takes effect twice.
+ *
+ * Guarantee: docs/guarantees.md. Constructing does no I/O; the database is opened at first use.
+ * Throws NT_OPTION for an option it does not know, and NT_DATABASE_MISSING at first use.
+ */
+export class Runtime {
+  /** The name of the schema that holds the tables. */
+  readonly schema: string;
+  readonly dedupeDays: number;
+  readonly inboxes = new Map<string, Inbox<any>>();
+  readonly consumers = new Map<string, Consumer>();
+  readonly #options: NevertwiceOptions;
+  readonly #open: OpenStore;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #name = `${process.pid}-${randomUUID().slice(0, 8)}`;
+  readonly #accepts: GroupCommit<Arrival, Acceptance>;
+  readonly #refusals: Refusals;
+  readonly #hints: Hints;
+  #store: Promise<Store> | undefined;
+  #opened: Store | undefined;
+  #undeclared = true;
+  #declaring: Promise<void> | undefined;
+  #worker: Worker | undefined;
+  #unlisten: (() => Promise<void>) | undefined;
+  #cancelTidy: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(options: NevertwiceOptions, open: OpenStore) {
+    checkOptions("new Nevertwice()", options, OPTIONS);
+    this.#options = options;
+    this.#open = open;
+    this.schema = options.schema ?? defaults.schema;
+    this.dedupeDays = options.dedupeDays ?? defaults.dedupeDays;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#logger = options.logger ?? consoleLogger;
+    this.#accepts = new GroupCommit(async (arrivals) => (await this.ready()).accept(arrivals), {
+      most: defaults.acceptBatch,
+      flushes: defaults.acceptConnections,
+    });
+    this.#refusals = new Refusals(async (counts) => (await this.ready()).countRefusals(counts), this.#clock);
+    this.#hints = new Hints(async () => this.#opened?.hint(), this.#clock);
+  }
+
+  /**
+   * A place where one provider's messages come in; `name` is the source of its messages.
+   * Throws NT_OPTION when the name is taken.
+   */
+  inbox<Events extends object>(name: string, source: Source<Events>, options: InboxOptions = {}): Inbox<Events> {
+    checkName("inbox name", name);
+    checkOptions("inbox()", options, ["bodyLimitBytes", "tenant"]);
+    if (name === OWN || this.inboxes.has(name)) {
+      throw fault("NT_OPTION", { expected: "an inbox name that is free", got: `\`${name}\`` });
+    }
+    const host: InboxHost = {
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+      accept: (one) => this.#accept(one),
+      countRefusal: (from, reason) => this.#refusals.count(from, reason),
+      register: (from, topic, given, handler) => this.#register(from, topic, given, handler),
+    };
+    const inbox = new Inbox(host, name, source, {
+      bodyLimitBytes: options.bodyLimitBytes ?? defaults.bodyLimitBytes,
+      tenant: options.tenant,
+    });
+    this.inboxes.set(name, inbox);
+    return inbox;
+  }
+
+  /** Consumes our own messages of a topic, of `prefix.*`, or of `*`. Throws NT_OPTION and NT_CONSUMER_TWICE. */
+  on<Event = any>(topic: string, handler: Handler<Event>): this;
+  on<Event = any>(topic: string, options: ConsumerOptions, handler: Handler<Event>): this;
+  on(topic: string, optionsOrHandler: ConsumerOptions | Handler<never>, handler?: Handler<never>): this {
+    if (typeof optionsOrHandler === "function") this.#register(OWN, topic, {}, optionsOrHandler);
+    else this.#register(OWN, topic, optionsOrHandler, handler as Handler<never>);
+    return this;
+  }
+
+  /**
+   * Sends to a topic of our own. Resolves after the COMMIT that holds the message and its deliveries; with a `key`, a
+   * second call within the dedupe window is absorbed. Throws NT_PAYLOAD, NT_OPTION, and NT_ACCEPT_UNKNOWN.
+   */
+  async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
+    checkOptions("send()", options, ["key", "delayMs", "tenant"]);
+    return this.#sendOne(arrival(ownParcel(topic, payload, options), this.#clock, this.#random));
+  }
+
+  /** Sends many; they share their commits. The answers are in the order of the messages. */
+  async sendMany(
+    messages: readonly ({ readonly topic: string; readonly payload: unknown } & SendOptions)[],
+  ): Promise<Sent[]> {
+    const arrivals = messages.map(({ topic, payload, ...options }) =>
+      arrival(ownParcel(topic, payload, options), this.#clock, this.#random),
+    );
+    return Promise.all(arrivals.map((one) => this.#sendOne(one)));
+  }
+
+  /** Opens the database, brings the schema up to date as `migrate` says, and declares the consumers. */
+  async ready(): Promise<Store> {
+    if (this.#stopped) throw fault("NT_NOT_STARTED", { got: "a call after stop()" });
+    this.#store ??= this.#connect();
+    let store: Store;
+    try {
+      store = await this.#store;
+    } catch (error) {
+      // The next call tries again: a database that was away at start must not take the process with it.
+      this.#store = undefined;
+      throw error;
+    }
+    if (this.#undeclared) await (this.#declaring ??= this.#declare(store).finally(() => (this.#declaring = undefined)));
+    return store;
+  }
+
+  /** Begins to work on what is due for the consumers declared so far. */
+  async start(): Promise<void> {
+    const store = await this.ready();
+    if (this.#worker !== undefined) return;
+    const host = {
+      store,
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+      worker: this.#name,
+      leaseMs: this.#options.leaseMs ?? defaults.leaseMs,
+      hint: () => this.#hint(),
+    };
+    const worker = new Worker(host, [...this.consumers.values()]);
+    this.#worker = worker;
+    this.#unlisten = await store.listen(() => worker.wake());
+    worker.start();
+    this.#tidy(store, 1_000);
+  }
+
+  /**
+   * Stops gracefully: claims no more, lets running handlers end until the deadline, gives back the rest, closes the
+   * database. Handlers that do not end in time are rolled back and run elsewhere.
+   */
+  async stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    if (this.#stopped) return;
+    this.#cancelTidy?.();
+    await this.#unlisten?.();
+    await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
+    await this.#accepts.drained();
+    if (this.#opened !== undefined) await this.#refusals.flush();
+    this.#stopped = true;
+    const store = await this.#store?.catch(() => undefined);
+    await store?.close();
+  }
+
+  async #connect(): Promise<Store> {
+    const given = typeof this.#options.database === "function" ? this.#options.database() : this.#options.database;
+    if (given === undefined || given === "") throw fault("NT_DATABASE_MISSING", { got: String(given) });
+    const store = isStore(given) ? given : await this.#open(given, { schema: this.schema, logger: this.#logger });
+    try {
+      const durability = await store.inspect();
+      if (durability.fsync !== "on" || durability.synchronousCommit === "off") {
+        this.#logger.warn(durability, "this server can lose what it has committed");
+      }
+      await store.migrate(this.#options.migrate ?? (process.env["NODE_ENV"] === "production" ? "check" : "auto"));
+    } catch (error) {
+      if (!isStore(given)) await store.close();
+      throw error;
+    }
+    this.#opened = store;
+    return store;
+  }
+
+  async #declare(store: Store): Promise<void> {
+    this.#undeclared = false;
+    try {
+      await store.declare([...this.consumers.values()]);
+    } catch (error) {
+      this.#undeclared = true;
+      throw error;
+    }
+  }
+
+  async #accept(one: Arrival): Promise<Acceptance> {
+    const accepted = await this.#accepts.add(one);
+    if (accepted.kind !== "accepted") {
+      // Offered again under the same id after an unknown COMMIT, it finds itself.
+      if (accepted.id !== one.id) return accepted;
+      this.#hint();
+      return { kind: "accepted", id: one.id };
+    }
+    this.#hint();
+    return accepted;
+  }
+
+  async #sendOne(one: Arrival): Promise<Sent> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const accepted = await this.#accept(one);
+        return { id: accepted.id, kind: accepted.kind === "replayed" ? "duplicate" : accepted.kind };
+      } catch (cause) {
+        if (tries < 3) continue;
+        throw fault("NT_ACCEPT_UNKNOWN", {
+          got: cause instanceof Error ? cause.message : String(cause),
+          next: one.key === one.id ? "It may have been accepted; send with a `key` to repeat it safely." : "Send it again under the same key.",
+          cause,
+        });
+      }
+    }
+  }
+
+  #hint(): void {
+    this.#worker?.wake();
+    this.#hints.give();
+  }
+
+  #register(source: string, topic: string, options: ConsumerOptions, handler: Handler<never>): void {
+    const declared = consumer(source, topic, options, handler);
+    if (this.consumers.has(declared.name) && process.env["NODE_ENV"] !== "development") {
+      throw fault("NT_CONSUMER_TWICE", { got: `\`${declared.name}\` twice` });
+    }
+    if (this.#worker !== undefined) {
+      throw fault("NT_OPTION", { expected: "consumers declared before start()", got: `\`${declared.name}\` after it` });
+    }
+    this.consumers.set(declared.name, declared);
+    this.#undeclared = true;
+  }
+
+  /** Housekeeping in small pieces, at moments that differ between processes. */
+  #tidy(store: Store, afterMs: number): void {
+    this.#cancelTidy = this.#clock.after(afterMs, () => {
+      const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
+      void store
+        .tidy({ dedupeDays: this.dedupeDays, retainDays })
+        .catch((error: unknown) => this.#logger.warn({ error }, "housekeeping failed"))
+        .then(() => {
+          if (!this.#stopped) this.#tidy(store, 60_000 * (0.5 + this.#random.fraction()));
+        });
+    });
+  }
+}
+
+function isStore(given: Database): given is Store {
+  return typeof given === "object" && "takeOver" in given;
+}

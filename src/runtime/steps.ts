@@ -1,0 +1,100 @@
+import { defaults } from "../core/defaults.ts";
+import { fault } from "../core/errors.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { Claimed, Store } from "../core/ports/store.ts";
+import { checkName } from "../core/topic.ts";
+import { digest } from "./arrival.ts";
+import { describe } from "./execution.ts";
+import type { Step, StepTools } from "./face.ts";
+import type { HandlerTx } from "./handler-tx.ts";
+
+/**
+ * Outside effects. A fenced *intent* commits before the request leaves, and the result after it came: without the
+ * intent, "never left" and "unknown" cannot be told apart. A finished step is never run again. Keys and results belong
+ * to (message, consumer, name), so a replay finds them and two consumers never share one.
+ */
+export class Steps implements Step {
+  readonly #store: Store;
+  readonly #logger: Logger;
+  readonly #claimed: Claimed;
+  readonly #consumer: string;
+  readonly #tx: HandlerTx;
+  readonly #signal: () => AbortSignal;
+  readonly #names = new Set<string>();
+  #superseded = false;
+
+  constructor(
+    host: { readonly store: Store; readonly logger: Logger },
+    claimed: Claimed,
+    consumer: string,
+    tx: HandlerTx,
+    signal: () => AbortSignal,
+  ) {
+    this.#store = host.store;
+    this.#logger = host.logger;
+    this.#claimed = claimed;
+    this.#consumer = consumer;
+    this.#tx = tx;
+    this.#signal = signal;
+  }
+
+  async run<Result>(name: string, effect: (tools: StepTools) => Result | Promise<Result>): Promise<Result> {
+    checkName("step name", name);
+    if (this.#names.has(name)) throw fault("NT_STEP_TWICE", { got: `\`${name}\` a second time` });
+    this.#names.add(name);
+    this.#checkTx(name);
+    const idempotencyKey = stepKey(this.#claimed.messageId, this.#consumer, name);
+    const begun = await this.#store.beginStep(this.#claimed, name, idempotencyKey);
+    if (begun.kind === "done") return begun.result as Result;
+    if (begun.kind === "superseded") throw this.#lost(name);
+    const signal = this.#signal();
+    signal.throwIfAborted();
+    let result: Result;
+    try {
+      result = await effect({ idempotencyKey, signal, tries: begun.tries });
+    } catch (error) {
+      await this.#store.finishStep(this.#claimed, name, { error: describe(error) });
+      throw error;
+    }
+    const recorded = await this.#store.finishStep(this.#claimed, name, { result: serialise(name, result) });
+    if (!recorded) throw this.#lost(name);
+    return result;
+  }
+
+  /** A handler that swallowed the loss of its claim must not pass for a success. */
+  check(): void {
+    if (this.#superseded) throw fault("NT_CLAIM_LOST", { got: "a newer execution" });
+  }
+
+  #checkTx(name: string): void {
+    if (!this.#tx.open) return;
+    if (this.#tx.grouped) this.#tx.leaveGroups();
+    const misuse = fault("NT_STEP_IN_TX", { got: `step \`${name}\` while \`tx\` is open` });
+    if (this.#store.singleConnection) throw misuse;
+    const line = misuse.stack?.split("\n").find((frame) => frame.includes("    at ") && !/steps\.[jt]s/.test(frame));
+    this.#logger.warn({ consumer: this.#consumer, step: name, at: line?.trim(), next: misuse.next }, "step while tx is open");
+  }
+
+  #lost(name: string): Error {
+    this.#superseded = true;
+    return fault("NT_CLAIM_LOST", { got: `a newer execution, found by step \`${name}\`` });
+  }
+}
+
+/** The same for every attempt of this message and consumer, replays included. */
+function stepKey(messageId: string, consumer: string, name: string): string {
+  return `nt_${Buffer.from(digest("step", messageId, consumer, name)).toString("hex")}`;
+}
+
+function serialise(name: string, result: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(result) ?? "null";
+  } catch (cause) {
+    throw fault("NT_STEP_RESULT", { got: `the result of step \`${name}\`, which JSON cannot hold`, cause });
+  }
+  if (text.length > defaults.stepResultBytes) {
+    throw fault("NT_STEP_RESULT", { got: `${text.length} characters from step \`${name}\`` });
+  }
+  return text;
+}
