@@ -94,23 +94,11 @@ export interface NevertwiceOptions {
   readonly retainDays?: number;
 }
 
-/** The shape of `pg.Pool` that we use. */
+/** The shape of `pg.Pool` that we use: any pool of that shape will do. */
 export interface PoolLike {
-  connect(): Promise<ClientLike>;
+  connect(): Promise<any>;
   end(): Promise<void>;
   on(event: "error", listener: (error: Error) => void): unknown;
-}
-
-/** The shape of a checked-out `pg` client that we use. */
-export interface ClientLike {
-  query(query: string | { text: string; values?: unknown[]; queryMode?: string; rowMode?: string }, values?: unknown[]): Promise<{
-    rows: any[];
-    rowCount: number | null;
-    command: string;
-  }>;
-  release(error?: Error | boolean): void;
-  on(event: "error" | "notification" | "end", listener: (argument: any) => void): unknown;
-  removeListener(event: string, listener: (...arguments_: any[]) => void): unknown;
 }
 
 export type Database = string | PoolLike | Store;

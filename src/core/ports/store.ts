@@ -120,8 +120,6 @@ export interface Transaction {
   query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
   savepoint(name: string): Promise<void>;
   rollbackTo(name: string): Promise<void>;
-  /** Changes lock_timeout for the rest of the transaction. */
-  setLockTimeout(ms: number): Promise<void>;
   send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
   /** Settles in this transaction; the ids of the deliveries that were really settled. */
   settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>>;

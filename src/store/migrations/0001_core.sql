@@ -64,11 +64,12 @@ create table nevertwice.ledger (
 --   waiting    never run; due at due_at
 --   retrying   run and failed; due again at due_at
 --   leased     being run under `claim`; due_at is the end of the lease
+-- No foreign key to consumer: its check would lock the consumer's row in every accept, and consumers are never deleted.
 -- `attempts` counts executions that are known to have started; `started` says that the current one is among them.
 create table nevertwice.delivery (
   id uuid not null primary key,
   message_id uuid not null,
-  consumer_id int not null references nevertwice.consumer (id),
+  consumer_id int not null,
   due_at timestamptz not null,
   claim bigint,
   attempts smallint not null default 0,

@@ -1,0 +1,74 @@
+import { fault } from "../core/errors.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { QueryResult } from "../core/ports/store.ts";
+import type { ClientLike, PoolLike } from "./driver.ts";
+
+/**
+ * Connections of one pool. A client whose statement failed for want of a connection, or whose cached plan was broken by
+ * DDL (0A000), is destroyed, never handed on. Every client in use has an `error` listener: a server that is killed
+ * must not end the process.
+ */
+export class Connections {
+  readonly pool: PoolLike;
+  readonly #place: (text: string) => string;
+  readonly #placed = new Map<string, string>();
+
+  constructor(pool: PoolLike, schema: string, logger: Logger) {
+    this.pool = pool;
+    pool.on("error", (error) => logger.warn({ error }, "idle connection lost"));
+    const quoted = `"${schema.replaceAll('"', '""')}"`;
+    this.#place = (text) => text.replace(/(?<!['\w])nevertwice\./g, () => `${quoted}.`);
+  }
+
+  /** The statement with the schema's quoted name in it: the only thing ever put into a statement. */
+  placed(text: string): string {
+    let placed = this.#placed.get(text);
+    if (placed === undefined) {
+      placed = this.#place(text);
+      this.#placed.set(text, placed);
+    }
+    return placed;
+  }
+
+  async connect(): Promise<ClientLike> {
+    try {
+      const client = await this.pool.connect();
+      client.on("error", ignore);
+      return client;
+    } catch (cause) {
+      throw fault("NT_DATABASE_AWAY", { got: cause instanceof Error ? cause.message : String(cause), cause });
+    }
+  }
+
+  release(client: ClientLike, destroy = false): void {
+    client.removeListener("error", ignore);
+    // A destroyed client may still report the loss of its connection.
+    if (destroy) client.on("error", ignore);
+    client.release(destroy);
+  }
+
+  /** One statement in a transaction of its own. */
+  async run<Row>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
+    const client = await this.connect();
+    let broken = true;
+    try {
+      const result = await client.query({ text: this.placed(text), values: [...values], queryMode: "extended" });
+      broken = false;
+      return { rows: result.rows as Row[], rowCount: result.rowCount };
+    } catch (error) {
+      broken = isBroken(error);
+      throw error;
+    } finally {
+      this.release(client, broken);
+    }
+  }
+}
+
+function ignore(): void {}
+
+/** Whether the connection that gave this error can be used again. */
+export function isBroken(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== "string" || !/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return true;
+  return code === "0A000" || /^(?:08|57P|25P0[34]|XX)/.test(code);
+}

@@ -1,0 +1,186 @@
+import { fault } from "../core/errors.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type {
+  Acceptance,
+  Arrival,
+  Claim,
+  Claimed,
+  ConsumerDeclaration,
+  Durability,
+  QueryResult,
+  Settlement,
+  StepBegun,
+  Store,
+  Transaction,
+  TransactionLimits,
+  Want,
+} from "../core/ports/store.ts";
+import { accept, type Run } from "./accept.ts";
+import { claim, nextDueMs, renew, takeOver } from "./claim.ts";
+import { Connections } from "./connections.ts";
+import type { PoolLike } from "./driver.ts";
+import { channel, listen } from "./listen.ts";
+import { migrate } from "./migrate.ts";
+import { recordSuperseded, resolve, type Resolution, settle } from "./settle.ts";
+import { beginStep, finishStep } from "./step.ts";
+import { Tidy } from "./tidy.ts";
+import { begin } from "./transaction.ts";
+
+const INSPECT = `-- inspect
+select
+  current_setting('server_version') as server_version,
+  current_setting('fsync') as fsync,
+  current_setting('synchronous_commit') as synchronous_commit,
+  pg_is_in_recovery() as in_recovery,
+  extract(epoch from clock_timestamp()) * 1000 as ms`;
+
+// declare: registers a consumer, or marks it as declared. $1 name, $2 source, $3 topic, $4 topic as a LIKE pattern.
+const DECLARE = `-- declare
+insert into nevertwice.consumer as c (name, source, topic, topic_like, registered_at, declared_at)
+values ($1, $2, $3, $4, nevertwice.clock(), nevertwice.clock())
+on conflict (name) do update
+set
+  topic = excluded.topic,
+  topic_like = excluded.topic_like,
+  registered_at = case when c.retired_at is null then c.registered_at else excluded.registered_at end,
+  retired_at = null,
+  declared_at = excluded.declared_at
+where c.source = excluded.source
+returning c.id`;
+
+const REFUSED = `-- refused: $1 sources, $2 reasons, $3 counts
+insert into nevertwice.refusal (source, reason, counted_at, refused)
+select r.source, r.reason, nevertwice.clock(), r.refused
+from unnest($1::text[], $2::text[], $3::int[]) as r (source, reason, refused)`;
+
+const HINT = `-- hint: $1 channel
+select pg_notify($1, '')`;
+
+/** The store on PostgreSQL 14 to 18, through any pool of the shape of `pg.Pool`. */
+export class PostgresStore implements Store {
+  readonly singleConnection: boolean;
+  readonly #connections: Connections;
+  readonly #schema: string;
+  readonly #onClose: () => Promise<void>;
+  readonly #tidy: Tidy;
+  readonly #run: Run;
+
+  constructor(
+    pool: PoolLike,
+    options: { schema: string; logger: Logger; singleConnection?: boolean; onClose?: () => Promise<void> },
+  ) {
+    this.#connections = new Connections(pool, options.schema, options.logger);
+    this.#schema = options.schema;
+    this.singleConnection = options.singleConnection ?? false;
+    this.#onClose = options.onClose ?? (async () => {});
+    this.#tidy = new Tidy(this.#connections, options.schema);
+    this.#run = (text, values) => this.#connections.run(text, values);
+  }
+
+  async inspect(): Promise<Durability> {
+    const { rows } = await this.#connections.run<{
+      server_version: string;
+      fsync: string;
+      synchronous_commit: string;
+      in_recovery: boolean;
+    }>(INSPECT);
+    const row = rows[0];
+    if (row === undefined) throw fault("NT_DATABASE_AWAY", { got: "no answer" });
+    if (row.in_recovery) throw fault("NT_DATABASE_STANDBY", { got: "a standby" });
+    return {
+      serverVersion: row.server_version,
+      fsync: row.fsync,
+      synchronousCommit: row.synchronous_commit,
+      inRecovery: row.in_recovery,
+    };
+  }
+
+  async migrate(mode: "auto" | "check"): Promise<void> {
+    if (!(await migrate(this.#connections, this.#schema, mode))) return;
+    const { rows } = await this.#connections.run<{ ms: string }>(INSPECT);
+    await this.#tidy.makePartitions(Number(rows[0]?.ms));
+  }
+
+  async declare(consumers: readonly ConsumerDeclaration[]): Promise<void> {
+    for (const { name, source, topic, topicLike } of consumers) {
+      const { rows } = await this.#run(DECLARE, [name, source, topic, topicLike]);
+      if (rows.length === 0) throw fault("NT_CONSUMER_CHANGED", { got: `\`${name}\` now at source \`${source}\`` });
+    }
+  }
+
+  accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
+    return accept(this.#run, arrivals);
+  }
+
+  claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {
+    return claim(this.#run, wants, leaseMs);
+  }
+
+  takeOver(consumers: readonly string[], leaseMs: number, worker: string): Promise<Claimed | undefined> {
+    return takeOver(this.#run, consumers, leaseMs, worker);
+  }
+
+  renew(claims: readonly Claim[], leaseMs: number): Promise<readonly Claim[]> {
+    return renew(this.#run, claims, leaseMs);
+  }
+
+  settle(settlements: readonly Settlement[], worker: string): Promise<ReadonlySet<string>> {
+    return settle(this.#run, settlements, worker, null);
+  }
+
+  recordSuperseded(settlements: readonly Settlement[], worker: string): Promise<void> {
+    return recordSuperseded(this.#run, settlements, worker);
+  }
+
+  begin(limits: TransactionLimits, worker: string): Promise<Transaction> {
+    return begin(this.#connections, limits, worker);
+  }
+
+  resolve(claims: readonly Claim[], leaseMs: number): Promise<Resolution> {
+    return resolve(this.#run, claims, leaseMs);
+  }
+
+  beginStep(one: Claim, name: string, idempotencyKey: string): Promise<StepBegun> {
+    return beginStep(this.#run, one, name, idempotencyKey);
+  }
+
+  finishStep(one: Claim, name: string, outcome: { result: string } | { error: string }): Promise<boolean> {
+    return finishStep(this.#run, one, name, outcome);
+  }
+
+  nextDueMs(consumers: readonly string[]): Promise<number | undefined> {
+    return nextDueMs(this.#run, consumers);
+  }
+
+  async hint(): Promise<void> {
+    try {
+      await this.#run(HINT, [channel(this.#schema)]);
+    } catch {
+      // Polling is the truth.
+    }
+  }
+
+  listen(onHint: () => void): Promise<() => Promise<void>> {
+    return listen(this.#connections, this.#schema, onHint);
+  }
+
+  async countRefusals(counts: readonly { source: string; reason: string; refused: number }[]): Promise<void> {
+    await this.#run(REFUSED, [
+      counts.map((count) => count.source),
+      counts.map((count) => count.reason),
+      counts.map((count) => count.refused),
+    ]);
+  }
+
+  tidy(options: { dedupeDays: number; retainDays: number }): Promise<void> {
+    return this.#tidy.run(options);
+  }
+
+  query<Row = Record<string, unknown>>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
+    return this.#connections.run<Row>(text, values);
+  }
+
+  async close(): Promise<void> {
+    await this.#onClose();
+  }
+}
