@@ -33,7 +33,6 @@ export class Line {
   dueFrom: string | undefined;
   /** The last claim came back full. */
   mayHaveMore = false;
-  #asked = 0;
 
   constructor(consumer: Consumer, lanes: Lanes, clock: Clock) {
     this.consumer = consumer;
@@ -47,7 +46,6 @@ export class Line {
     const ahead = Math.min(MOST_AHEAD, Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)));
     // What is done but not yet settled counts: settlement that falls behind slows the claims.
     const room = this.#items.length > ahead / 2 || this.#unsettled > MOST_AHEAD * 4 ? 0 : ahead - this.#items.length;
-    this.#asked = room;
     return room;
   }
 
@@ -64,7 +62,7 @@ export class Line {
   }
 
   /** After a claim: moves the bound, and notes whether there may be more. */
-  claimed(all: readonly Claimed[]): void {
+  claimed(all: readonly Claimed[], asked: number): void {
     let mine = 0;
     for (const one of all) {
       if (one.consumer !== this.consumer.name) continue;
@@ -73,7 +71,7 @@ export class Line {
       if (due > this.#highest) this.#highest = due;
     }
     if (mine > 0) this.dueFrom = String(this.#highest - SLACK_US);
-    this.mayHaveMore = mine > 0 && mine >= this.#asked;
+    this.mayHaveMore = mine > 0 && mine >= asked;
   }
 
   /** The next delivery, when a slot is free. */

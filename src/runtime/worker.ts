@@ -132,7 +132,8 @@ export class Worker {
       this.#hold(one);
     }
     for (const line of this.#lines.values()) {
-      line.claimed(claimed);
+      const asked = wants.find((want) => want.consumer === line.consumer.name)?.limit;
+      if (asked !== undefined) line.claimed(claimed, asked);
       this.#dispatch(line);
     }
     if (claimed.length > 0) this.#empty = 0;
