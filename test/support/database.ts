@@ -1,0 +1,32 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+
+/** A database of its own for a test file; dropped with whatever is still connected to it. */
+export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  const server = process.env["NT_TEST_URL"];
+  if (server === undefined) throw new Error("global-setup.ts has not run");
+  const name = `nevertwice_test_${randomUUID().slice(0, 8)}`;
+  await administer(server, `create database ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => administer(server, `drop database if exists ${name} with (force)`) };
+}
+
+async function administer(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Polls a condition: tests wait for what they mean, never for a length of time. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean, withinMs = 20_000): Promise<void> {
+  for (const began = performance.now(); ; ) {
+    if (await condition()) return;
+    if (performance.now() - began > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
