@@ -24,7 +24,7 @@ export type {
   StepTools,
   Tx,
 } from "./runtime/face.ts";
-export type { EventOf, Inbox } from "./runtime/inbox.ts";
+export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

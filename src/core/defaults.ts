@@ -26,8 +26,11 @@ export const defaults = {
   idlePollMs: 60_000,
   /** From the 65th writing savepoint a backend's snapshots overflow and slow every session. */
   groupMax: 60,
-  /** Far below PostgreSQL's deadlock_timeout of 1 s: a waiter leaves the group instead of holding it. */
-  groupLockTimeoutMs: 20,
+  /**
+   * Far below PostgreSQL's deadlock_timeout of 1 s: a waiter leaves the group instead of holding it. Most waits that last at
+   * all are circles of small groups, so longer ones are lost time: 5 ms did 3,800 jobs/s on 100 hot rows, 20 ms 2,500.
+   */
+  groupLockTimeoutMs: 5,
   /** For an execution that runs alone. */
   lockTimeoutMs: 5_000,
   /** A key held by somebody's open transaction must not hold up a batch of strangers. */

@@ -5,6 +5,7 @@ import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
 import { HandlerTx, RunAgainAlone } from "./handler-tx.ts";
 import type { Consumer } from "./consumer.ts";
+import { describe } from "./describe.ts";
 import type { HandlerContext, Message } from "./face.ts";
 import type { Lanes } from "./lane.ts";
 import { Steps } from "./steps.ts";
@@ -180,10 +181,3 @@ function parse(body: Uint8Array): unknown {
     return new Proxy({}, { get: refuse, has: refuse, ownKeys: refuse, getOwnPropertyDescriptor: refuse });
   }
 }
-
-/** An error as the audit log keeps it: bounded, without NUL, which PostgreSQL's text cannot hold. */
-export function describe(failure: unknown): string {
-  const text = failure instanceof Error ? (failure.stack ?? `${failure.name}: ${failure.message}`) : String(failure);
-  return text.replaceAll("\0", "\\0").slice(0, 8_000);
-}
-

@@ -83,6 +83,11 @@ export interface NevertwiceOptions {
   readonly schema?: string;
   /** @default "auto", and "check" where NODE_ENV is "production" */
   readonly migrate?: "auto" | "check";
+  /**
+   * Handlers' statements are prepared once a connection, which makes short ones a third faster. Not behind a transaction
+   * pooler (PgBouncer, Supavisor), which would lose them. @default false, and true on `embedded:`
+   */
+  readonly preparedStatements?: boolean;
   readonly logger?: Logger;
   readonly clock?: Clock;
   readonly random?: Random;

@@ -24,6 +24,12 @@ export interface InboxHost {
   register(source: string, topic: string, options: ConsumerOptions, handler: Handler<never>): void;
 }
 
+/** A route of the Web's shape, with a way in that costs no Web objects: `nevertwice/node` takes it. */
+export interface Receive {
+  (request: Request): Promise<Response>;
+  readonly raw: (request: RawRequest) => Promise<RawResponse>;
+}
+
 /**
  * Where one provider's messages come in.
  *
@@ -69,18 +75,6 @@ export class Inbox<Events extends object> {
     return this;
   }
 
-  /** Takes a Web request; bound, so that it can be exported as a route. */
-  readonly receive = async (request: Request): Promise<Response> => {
-    let raw: RawResponse;
-    try {
-      const tenant = this.#tenant?.(request);
-      raw = await this.receiveRaw({ ...rawRequest(request), ...(tenant === undefined ? {} : { tenant }) });
-    } catch (error) {
-      raw = this.#failure(error);
-    }
-    return new Response(raw.body, { status: raw.status, headers: raw.headers });
-  };
-
   /** accept: verify, dedupe, persist, acknowledge. Never throws. */
   readonly receiveRaw = async (request: RawRequest): Promise<RawResponse> => {
     try {
@@ -111,6 +105,21 @@ export class Inbox<Events extends object> {
       return this.#failure(error);
     }
   };
+
+  /** Takes a Web request; bound, so that it can be exported as a route. */
+  readonly receive: Receive = Object.assign(
+    async (request: Request): Promise<Response> => {
+      let raw: RawResponse;
+      try {
+        const tenant = this.#tenant?.(request);
+        raw = await this.receiveRaw({ ...rawRequest(request), ...(tenant === undefined ? {} : { tenant }) });
+      } catch (error) {
+        raw = this.#failure(error);
+      }
+      return new Response(raw.body, { status: raw.status, headers: raw.headers });
+    },
+    { raw: (request: RawRequest): Promise<RawResponse> => this.receiveRaw(request) },
+  );
 
   #acknowledge(accepted: Acceptance): RawResponse {
     switch (accepted.kind) {

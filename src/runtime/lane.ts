@@ -8,12 +8,12 @@
  *
  * It is only right with all of this:
  * - At most 60 members: from the 65th writing savepoint a backend's snapshots overflow and slow every session.
- * - Nobody waits long for a lock (20 ms, far below deadlock_timeout). The waiter leaves, the group commits what is
+ * - Nobody waits long for a lock (5 ms, far below deadlock_timeout). The waiter leaves, the group commits what is
  *   done, the waiter runs again alone after that, and the group size is halved and grows again slowly.
  * - What leaks past a savepoint never runs in a group; neither does a step while `tx` is open (its request could carry
  *   a neighbour's uncommitted write outside). Both leave the groups for good, and so does whoever is slow.
- * - A settlement that matches fewer rows than members, or a COMMIT that did not commit, rolls all back; each member
- *   runs again alone, under a new claim.
+ * - A settlement that matches fewer rows than members is an error of the statement, so the COMMIT that travels right
+ *   behind it rolls all back; each member runs again alone, under a new claim.
  *
  * What it does not promise: `now()` is the group's, and a neighbour's effects are visible inside it before they commit.
  */
@@ -29,7 +29,8 @@ import { Turn } from "./turn.ts";
 const SLOW_MS = 250;
 /** A group that has worked this long commits: nobody's rows stay locked for longer. */
 const GROUP_MS = 100;
-const GROUP_LANES = 4;
+/** Transactions of one consumer at a time: 4 leave idle what the wire costs, more only wait for each other's rows. */
+const GROUP_LANES = 6;
 
 export interface LanesHost {
   readonly store: Store;
@@ -119,8 +120,7 @@ export class Lanes {
       const name = `nt_${turn.claim.claim.replace("-", "m")}_${n}`;
       const turnBegan = clock.monotonic();
       try {
-        // Not awaited: it travels with the handler's first statement, and its failure fails that one.
-        if (!single) void tx.savepoint(name).catch(() => (broken = true));
+        if (!single) tx.savepoint(name);
         turn.give(tx, single);
         const verdict = await turn.ended;
         if (turn.leaves || clock.monotonic() - turnBegan > SLOW_MS) this.grouped = false;
@@ -139,7 +139,8 @@ export class Lanes {
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
     else if (kept.length >= this.#size) this.#size = Math.min(defaults.groupMax, Math.ceil(this.#size * 1.1));
     await this.#end(tx, kept, broken);
-    for (const waiter of waiters) await this.#again([waiter]);
+    // Not awaited: the lane goes on while their new claims are fetched.
+    void this.#again(waiters);
   }
 
   async #end(tx: Transaction, kept: readonly Turn[], broken: boolean): Promise<void> {
@@ -148,22 +149,9 @@ export class Lanes {
       await this.#again(kept);
       return;
     }
-    let settled: ReadonlySet<string>;
-    try {
-      settled = await tx.settle(kept.map((turn) => ({ ...turn.claim, outcome: "completed", ...turn.figures() })));
-    } catch {
-      await tx.rollback();
-      await this.#again(kept);
-      return;
-    }
-    // COMMIT is sent only after this count was read.
-    if (settled.size !== kept.length) {
-      await tx.rollback();
-      for (const turn of kept) if (!settled.has(turn.claim.deliveryId)) turn.settle({ kind: "superseded" });
-      await this.#again(kept.filter((turn) => settled.has(turn.claim.deliveryId)));
-      return;
-    }
-    const outcome = await tx.commit();
+    const outcome = await tx.settleAndCommit(
+      kept.map((turn) => ({ ...turn.claim, outcome: "completed", ...turn.figures() })),
+    );
     if (outcome === "committed") {
       if (kept.some((turn) => turn.sends)) this.#host.hint();
       for (const turn of kept) turn.settle({ kind: "committed" });
@@ -174,7 +162,7 @@ export class Lanes {
     }
   }
 
-  /** Rolled back for sure: each runs again alone, the same attempt under a new claim. */
+  /** Rolled back for sure: each runs again alone, the same attempt under a new claim, or learns that it lost its claim. */
   async #again(turns: readonly Turn[]): Promise<void> {
     for (const turn of turns) await this.#resolve([turn]);
   }

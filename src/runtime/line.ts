@@ -13,7 +13,7 @@ export interface Item {
 
 /** As much as is worked off in this time is claimed ahead: more would make others wait behind this process. */
 const AHEAD_MS = 200;
-const MOST_AHEAD = 500;
+const MOST_AHEAD = 2_000;
 /** Rows commit a little after their due time was read: the moving bound stays this far behind, in microseconds. */
 const SLACK_US = 1_000_000n;
 

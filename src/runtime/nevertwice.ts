@@ -16,10 +16,10 @@ import { Refusals } from "./refusals.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Worker } from "./worker.ts";
 
-export type OpenStore = (database: Exclude<Database, Store>, options: { schema: string; logger: Logger }) => Promise<Store>;
+export type OpenStore = (database: Exclude<Database, Store>, options: { schema: string; logger: Logger; preparedStatements?: boolean }) => Promise<Store>;
 
 const OPTIONS = [
-  "database", "schema", "migrate", "logger", "clock", "random", "leaseMs", "dedupeDays", "retainDays",
+  "database", "schema", "migrate", "preparedStatements", "logger", "clock", "random", "leaseMs", "dedupeDays", "retainDays",
 ] as const;
 
 /**
@@ -175,10 +175,34 @@ export class Runtime {
     await store?.close();
   }
 
+  /** Whether this process can do its work now: the database answers, and the worker, where there is one, goes round. */
+  async readiness(): Promise<{ ready: boolean; database: "answers" | "away"; worker: "works" | "stands still" | "none" }> {
+    const worker = this.#worker === undefined ? "none" : this.#worker.stuck ? "stands still" : "works";
+    let cancel = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.#clock.after(2_000, () => reject(fault("NT_DATABASE_AWAY", { got: "no answer for 2 s" })));
+    });
+    try {
+      await Promise.race([this.ready().then((store) => store.inspect()), late]);
+      return { ready: worker !== "stands still", database: "answers", worker };
+    } catch {
+      return { ready: false, database: "away", worker };
+    } finally {
+      cancel();
+    }
+  }
+
   async #connect(): Promise<Store> {
     const given = typeof this.#options.database === "function" ? this.#options.database() : this.#options.database;
     if (given === undefined || given === "") throw fault("NT_DATABASE_MISSING", { got: String(given) });
-    const store = isStore(given) ? given : await this.#open(given, { schema: this.schema, logger: this.#logger });
+    const { preparedStatements } = this.#options;
+    const store = isStore(given)
+      ? given
+      : await this.#open(given, {
+          schema: this.schema,
+          logger: this.#logger,
+          ...(preparedStatements === undefined ? {} : { preparedStatements }),
+        });
     try {
       const durability = await store.inspect();
       if (durability.fsync !== "on" || durability.synchronousCommit === "off") {
@@ -252,8 +276,10 @@ export class Runtime {
   #tidy(store: Store, afterMs: number): void {
     this.#cancelTidy = this.#clock.after(afterMs, () => {
       const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
+      // Declared again at each round, so that `doctor` can tell a consumer that no code declares any more.
       void store
-        .tidy({ dedupeDays: this.dedupeDays, retainDays })
+        .declare([...this.consumers.values()])
+        .then(() => store.tidy({ dedupeDays: this.dedupeDays, retainDays }))
         .catch((error: unknown) => this.#logger.warn({ error }, "housekeeping failed"))
         .then(() => {
           if (!this.#stopped) this.#tidy(store, 60_000 * (0.5 + this.#random.fraction()));

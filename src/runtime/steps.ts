@@ -4,7 +4,7 @@ import type { Logger } from "../core/ports/logger.ts";
 import type { Claimed, Store } from "../core/ports/store.ts";
 import { checkName } from "../core/topic.ts";
 import { digest } from "./arrival.ts";
-import { describe } from "./execution.ts";
+import { describe } from "./describe.ts";
 import type { Step, StepTools } from "./face.ts";
 import type { HandlerTx } from "./handler-tx.ts";
 

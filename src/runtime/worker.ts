@@ -49,6 +49,7 @@ export class Worker {
   #wakeAt = Infinity;
   #alone = 0;
   #empty = 0;
+  #roundAt = 0;
 
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
     this.#host = host;
@@ -63,7 +64,13 @@ export class Worker {
   }
 
   start(): void {
+    this.#roundAt = this.#clock.monotonic();
     this.#loop = this.#run();
+  }
+
+  /** It has not gone round for twice the longest pause: something that should have answered did not. */
+  get stuck(): boolean {
+    return this.#clock.monotonic() - this.#roundAt > 2 * defaults.idlePollMs;
   }
 
   wake(): void {
@@ -100,6 +107,7 @@ export class Worker {
   async #run(): Promise<void> {
     for (let failures = 0; !this.#stopping; ) {
       this.#woken = false;
+      this.#roundAt = this.#clock.monotonic();
       try {
         const more = await this.#claim();
         await this.#takeOver();

@@ -82,7 +82,7 @@ order by p.due_at`;
 // $1 consumers, $2 lease in ms, $3 worker.
 const TAKE_OVER = `-- take over
 with picked as materialized (
-  select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.claim, d.due_at, d.reruns
+  select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.claim, d.due_at
   from nevertwice.delivery d
   where d.consumer_id = any (array(select c.id from nevertwice.consumer c where c.name = any ($1::text[])))
     and d.state = 'leased'
@@ -96,8 +96,8 @@ with picked as materialized (
 ),
 lost as (
   insert into nevertwice.attempt
-    (message_id, delivery_id, consumer_id, attempt, reruns, claim, outcome, ended_at, worker, error)
-  select p.message_id, p.id, p.consumer_id, p.attempts, p.reruns, p.claim, 'lost', nevertwice.clock(), null,
+    (message_id, delivery_id, consumer_id, attempt, claim, outcome, ended_at, worker, error)
+  select p.message_id, p.id, p.consumer_id, p.attempts, p.claim, 'lost', nevertwice.clock(), null,
     'its worker vanished; taken over by ' || $3::text
   from picked p
   where p.started

@@ -12,9 +12,11 @@ export class Connections {
   readonly pool: PoolLike;
   readonly #place: (text: string) => string;
   readonly #placed = new Map<string, string>();
+  readonly #names: Map<string, string> | undefined;
 
-  constructor(pool: PoolLike, schema: string, logger: Logger) {
+  constructor(pool: PoolLike, schema: string, logger: Logger, prepared: boolean) {
     this.pool = pool;
+    this.#names = prepared ? new Map() : undefined;
     pool.on("error", (error) => logger.warn({ error }, "idle connection lost"));
     const quoted = `"${schema.replaceAll('"', '""')}"`;
     this.#place = (text) => text.replace(/(?<!['\w])nevertwice\./g, () => `${quoted}.`);
@@ -28,6 +30,20 @@ export class Connections {
       this.#placed.set(text, placed);
     }
     return placed;
+  }
+
+  /**
+   * The name of a prepared statement, where the connections are our own from end to end: a transaction pooler would lose
+   * it. Statements that are made anew each time would fill the server's memory, so only the first ones get names.
+   */
+  named(text: string): { name: string } | undefined {
+    if (this.#names === undefined) return undefined;
+    let name = this.#names.get(text);
+    if (name === undefined) {
+      if (this.#names.size >= MOST_PREPARED) return undefined;
+      this.#names.set(text, (name = `nevertwice_${this.#names.size}`));
+    }
+    return { name };
   }
 
   async connect(): Promise<ClientLike> {
@@ -63,6 +79,8 @@ export class Connections {
     }
   }
 }
+
+const MOST_PREPARED = 200;
 
 function ignore(): void {}
 

@@ -7,13 +7,19 @@ import { PostgresStore } from "./postgres.ts";
 /** Connections of a pool of our own: transactions of handlers, accepts, claims, settlements, steps, and LISTEN. */
 const POOL = 20;
 
+export interface OpenOptions {
+  readonly schema: string;
+  readonly logger: Logger;
+  readonly preparedStatements?: boolean;
+}
+
 /**
  * Opens a store: on a pool that is given and stays its owner's, on a URL, or on the embedded server of a folder.
  * Throws NT_DRIVER_MISSING, NT_OPTION, and what startEmbedded throws.
  */
 export async function openStore(
   database: string | PoolLike,
-  options: { schema: string; logger: Logger },
+  options: OpenOptions,
 ): Promise<Store> {
   if (typeof database !== "string") return new PostgresStore(database, options);
   if (database.startsWith("embedded:")) {
@@ -22,7 +28,9 @@ export async function openStore(
     }
     const { startEmbedded } = await import("./embedded/server.ts");
     const server = await startEmbedded({ folder: database.slice("embedded:".length) || "./.nevertwice" });
-    return onUrl(server.socketUrl ?? server.url, options, () => server.leave());
+    // Nothing stands between us and the embedded server.
+    const preparedStatements = options.preparedStatements ?? true;
+    return onUrl(server.socketUrl ?? server.url, { ...options, preparedStatements }, () => server.leave());
   }
   if (!/^postgres(?:ql)?:\/\//.test(database)) {
     throw fault("NT_OPTION", {
@@ -35,7 +43,7 @@ export async function openStore(
 
 async function onUrl(
   connectionString: string,
-  options: { schema: string; logger: Logger },
+  options: OpenOptions,
   leave: () => Promise<void>,
 ): Promise<Store> {
   let pg: { Pool: typeof import("pg").Pool };

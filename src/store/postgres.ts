@@ -42,7 +42,10 @@ on conflict (name) do update
 set
   topic = excluded.topic,
   topic_like = excluded.topic_like,
-  registered_at = case when c.retired_at is null then c.registered_at else excluded.registered_at end,
+  registered_at = case
+    when c.retired_at is null and c.topic_like = excluded.topic_like then c.registered_at
+    else excluded.registered_at
+  end,
   retired_at = null,
   declared_at = excluded.declared_at
 where c.source = excluded.source
@@ -67,9 +70,16 @@ export class PostgresStore implements Store {
 
   constructor(
     pool: PoolLike,
-    options: { schema: string; logger: Logger; singleConnection?: boolean; onClose?: () => Promise<void> },
+    options: {
+      schema: string;
+      logger: Logger;
+      /** Handlers' statements are prepared by name. Not behind a transaction pooler. @default false */
+      preparedStatements?: boolean;
+      singleConnection?: boolean;
+      onClose?: () => Promise<void>;
+    },
   ) {
-    this.#connections = new Connections(pool, options.schema, options.logger);
+    this.#connections = new Connections(pool, options.schema, options.logger, options.preparedStatements ?? false);
     this.#schema = options.schema;
     this.singleConnection = options.singleConnection ?? false;
     this.#onClose = options.onClose ?? (async () => {});

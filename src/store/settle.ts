@@ -6,14 +6,16 @@
  * token is required too: had the handler ended the transaction itself, the settlement would otherwise run alone, in
  * autocommit, with no effect beside it: a loss.
  *
- * Deliveries are named in the order of their ids, so that two statements that lock several take them in one order.
+ * Deliveries are named in the order of their ids, so that two statements that lock several take them in one order, and
+ * by an array of them: joined to the list alone, the planner reads the whole table as soon as it thinks that small.
  */
 import type { Claim, Settlement } from "../core/ports/store.ts";
 import { bigints, floats, texts, uuids } from "./binary.ts";
 import type { Run } from "./accept.ts";
 
-// complete: the hot path: all completed.
-// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null.
+// complete: the hot path: all completed. With $7 a missing row is an error (division by zero), so that a COMMIT sent
+// right behind it commits all or nothing.
+// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 whether all must be there.
 const COMPLETE = `-- complete
 with setting as materialized (
   select
@@ -26,7 +28,8 @@ with setting as materialized (
 settled as (
   delete from nevertwice.delivery d
   using setting, unnest($1::uuid[], $2::bigint[], $3::float8[], $4::float8[]) as s (id, claim, ran_ms, reruns)
-  where d.id = s.id
+  where d.id = any ($1::uuid[])
+    and d.id = s.id
     and d.claim = s.claim
     and ($6::text is null or current_setting('nevertwice.lane', true) = $6::text)
   returning d.id, d.message_id, d.consumer_id, d.claim, s.reruns, s.ran_ms, setting.now,
@@ -39,7 +42,9 @@ recorded as (
     now - ran_ms * interval '1 millisecond', now, $5::text
   from settled
 )
-select id from settled`;
+select id
+from settled
+where 1 = 1 / case when $7::boolean and (select count(*) from settled) <> cardinality($1::uuid[]) then 0 else 1 end`;
 
 // settle: any mix of outcomes.
 // $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 outcomes, $8 delays in ms, $9 errors.
@@ -62,7 +67,8 @@ asked as materialized (
 ended as (
   delete from nevertwice.delivery d
   using asked s
-  where d.id = s.id
+  where d.id = any ($1::uuid[])
+    and d.id = s.id
     and d.claim = s.claim
     and s.outcome in ('completed', 'dead')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
@@ -77,7 +83,8 @@ again as (
     attempts = d.attempts - d.started::int + case when s.outcome = 'retry' then 1 else 0 end,
     due_at = s.now + coalesce(s.delay_ms, 0) * interval '1 millisecond'
   from asked s
-  where d.id = s.id
+  where d.id = any ($1::uuid[])
+    and d.id = s.id
     and d.claim = s.claim
     and s.outcome in ('retry', 'interrupted')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
@@ -139,7 +146,9 @@ set
   claim = uuid_hash_extended(gen_random_uuid(), 0),
   due_at = nevertwice.clock() + $3::float8 * interval '1 millisecond'
 from asked a
-where d.id = a.id and d.claim = a.claim
+where d.id = any ($1::uuid[])
+  and d.id = a.id
+  and d.claim = a.claim
 returning d.id, d.message_id, d.claim`;
 
 // resolved: whether settlements of these claims exist: asked in a new statement, after no row of resolve matched.
@@ -155,6 +164,7 @@ export async function settle(
   settlements: readonly Settlement[],
   worker: string,
   lane: string | null,
+  allOrError = false,
 ): Promise<ReadonlySet<string>> {
   const sorted = [...settlements].sort((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const values = [
@@ -167,7 +177,7 @@ export async function settle(
   ];
   const completed = sorted.every((s) => s.outcome === "completed");
   const { rows } = completed
-    ? await run<{ id: string }>(COMPLETE, values)
+    ? await run<{ id: string }>(COMPLETE, [...values, allOrError])
     : await run<{ id: string }>(SETTLE, [
         ...values,
         texts(sorted.map((s) => s.outcome)),

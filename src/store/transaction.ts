@@ -14,7 +14,7 @@ import { defaults } from "../core/defaults.ts";
 import type { Acceptance, Arrival, QueryResult, Settlement, Transaction, TransactionLimits } from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
 import { type Connections, isBroken } from "./connections.ts";
-import type { ClientLike } from "./driver.ts";
+import { type Answer, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
 import { settle } from "./settle.ts";
 
 const LIMITS = `-- limits
@@ -36,6 +36,7 @@ export async function begin(connections: Connections, limits: TransactionLimits,
     await Promise.all([
       client.query("begin isolation level read committed"),
       client.query({
+        ...connections.named(LIMITS),
         text: LIMITS,
         values: [lane, String(limits.idleMs), String(limits.lockMs), String(limits.statementMs)],
       }),
@@ -53,6 +54,7 @@ class PostgresTransaction implements Transaction {
   readonly #lane: string;
   readonly #worker: string;
   #over = false;
+  #savepoint: string | undefined;
 
   constructor(connections: Connections, client: ClientLike, lane: string, worker: string) {
     this.#connections = connections;
@@ -62,16 +64,19 @@ class PostgresTransaction implements Transaction {
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<QueryResult> {
-    const result = await this.#client.query({ text, values: [...values], queryMode: "extended" });
+    const named = this.#connections.named(text);
+    const result = await this.#send({ ...named, text, values: [...values], queryMode: "extended" });
     return { rows: result.rows as Record<string, unknown>[], rowCount: result.rowCount };
   }
 
-  async savepoint(name: string): Promise<void> {
-    await this.#client.query(`savepoint "${name}"`);
+  savepoint(name: string): void {
+    this.#savepoint = name;
   }
 
   async rollbackTo(name: string): Promise<void> {
-    await this.#client.query(`rollback to savepoint "${name}"`);
+    const unsent = this.#savepoint === name;
+    this.#savepoint = undefined;
+    if (!unsent) await this.#client.query(`rollback to savepoint "${name}"`);
   }
 
   send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
@@ -82,13 +87,31 @@ class PostgresTransaction implements Transaction {
     return settle((text, values) => this.#own(text, values), settlements, this.#worker, this.#lane);
   }
 
-  async commit(): Promise<"committed" | "rolled-back" | "unknown"> {
+  settleAndCommit(settlements: readonly Settlement[]): Promise<"committed" | "rolled-back" | "unknown"> {
+    if (settlements.some((one) => one.outcome !== "completed")) throw new Error("only completions commit with effects");
+    return this.#commit(() =>
+      inOneWrite(this.#client, async () => {
+        const settled = settle((text, values) => this.#own(text, values), settlements, this.#worker, this.#lane, true);
+        const [settling, commit] = await Promise.allSettled([settled, this.#client.query("commit")]);
+        // The settlement's error aborted the transaction: COMMIT answers with the tag ROLLBACK.
+        if (commit.status === "rejected") throw commit.reason;
+        if (settling.status === "rejected" && commit.value.command === "COMMIT") throw settling.reason;
+        return commit.value;
+      }),
+    );
+  }
+
+  commit(): Promise<"committed" | "rolled-back" | "unknown"> {
+    return this.#commit(() => this.#client.query("commit"));
+  }
+
+  async #commit(send: () => Promise<Answer>): Promise<"committed" | "rolled-back" | "unknown"> {
     let timer: NodeJS.Timeout | undefined;
     try {
       const deadline = new Promise<undefined>((resolve) => {
         timer = setTimeout(() => resolve(undefined), defaults.commitTimeoutMs);
       });
-      const answer = await Promise.race([this.#client.query("commit"), deadline]);
+      const answer = await Promise.race([send(), deadline]);
       this.#end(answer === undefined);
       if (answer === undefined) return "unknown";
       return answer.command === "COMMIT" ? "committed" : "rolled-back";
@@ -117,9 +140,19 @@ class PostgresTransaction implements Transaction {
   }
 
   async #own<Row>(text: string, values: readonly unknown[]): Promise<{ rows: Row[] }> {
-    const placed = this.#connections.placed(text);
-    const result = await this.#client.query({ text: placed, values: [...values], queryMode: "extended" });
+    const result = await this.#send({ text: this.#connections.placed(text), values: [...values], queryMode: "extended" });
     return { rows: result.rows as Row[] };
+  }
+
+  /** A statement, and the savepoint before it: in one write, because a write costs more than the savepoint does. */
+  async #send(query: DriverQuery): Promise<Answer> {
+    const name = this.#savepoint;
+    if (name === undefined) return this.#client.query(query);
+    this.#savepoint = undefined;
+    const [, result] = await inOneWrite(this.#client, () =>
+      Promise.all([this.#client.query(`savepoint "${name}"`), this.#client.query(query)]),
+    );
+    return result;
   }
 
   #end(destroy: boolean): void {

@@ -118,11 +118,15 @@ export interface TransactionLimits {
 export interface Transaction {
   /** The user's statement: extended protocol only. */
   query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
-  savepoint(name: string): Promise<void>;
+  /** Set before the next statement, and sent with it. */
+  savepoint(name: string): void;
+  /** Undoes what came after the savepoint; nothing, when no statement did. */
   rollbackTo(name: string): Promise<void>;
   send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
   /** Settles in this transaction; the ids of the deliveries that were really settled. */
   settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>>;
+  /** Settles all and commits, or neither: the settlement raises an error when a row is missing. Then as `commit`. */
+  settleAndCommit(settlements: readonly Settlement[]): Promise<"committed" | "rolled-back" | "unknown">;
   /** Reads the command tag. `unknown`: no answer within the client's deadline; the connection is destroyed. */
   commit(): Promise<"committed" | "rolled-back" | "unknown">;
   /** Rolls back and gives the connection back; destroys it when that fails. Never throws. */

@@ -32,8 +32,7 @@ create table nevertwice.consumer (
   topic_like text not null,
   registered_at timestamptz not null default clock_timestamp(),
   declared_at timestamptz not null default clock_timestamp(),
-  retired_at timestamptz,
-  settings json not null default '{}'
+  retired_at timestamptz
 );
 
 -- What was received, byte for byte.
@@ -73,7 +72,6 @@ create table nevertwice.delivery (
   due_at timestamptz not null,
   claim bigint,
   attempts smallint not null default 0,
-  reruns smallint not null default 0,
   state text collate "C" not null default 'waiting',
   started boolean not null default false,
   constraint delivery_state check (state in ('waiting', 'retrying', 'leased')),
