@@ -14,8 +14,6 @@ export interface Item {
 /** As much as is worked off in this time is claimed ahead: more would make others wait behind this process. */
 const AHEAD_MS = 200;
 const MOST_AHEAD = 2_000;
-/** Rows commit a little after their due time was read: the moving bound stays this far behind, in microseconds. */
-const SLACK_US = 1_000_000n;
 
 /** One consumer in this process: what it has claimed ahead, and how many of its handlers run. */
 export class Line {
@@ -28,7 +26,6 @@ export class Line {
   #finished = 0;
   #countedAt: number;
   #perSecond = 0;
-  #highest = 0n;
   /** The lower bound of the next claim. */
   dueFrom: string | undefined;
   /** The last claim came back full. */
@@ -63,15 +60,9 @@ export class Line {
 
   /** After a claim: moves the bound, and notes whether there may be more. */
   claimed(all: readonly Claimed[], asked: number): void {
-    let mine = 0;
-    for (const one of all) {
-      if (one.consumer !== this.consumer.name) continue;
-      mine++;
-      const due = BigInt(one.dueAt);
-      if (due > this.#highest) this.#highest = due;
-    }
-    if (mine > 0) this.dueFrom = String(this.#highest - SLACK_US);
-    this.mayHaveMore = mine > 0 && mine >= asked;
+    const mine = all.filter((one) => one.consumer === this.consumer.name);
+    this.dueFrom = mine.at(-1)?.dueAt ?? this.dueFrom;
+    this.mayHaveMore = mine.length > 0 && mine.length >= asked;
   }
 
   /** The next delivery, when a slot is free. */

@@ -7,6 +7,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
+    if (ms === 0) {
+      const turn = setImmediate(callback);
+      return () => clearImmediate(turn);
+    }
     const timer = setTimeout(callback, Math.min(ms, 2_000_000_000));
     return () => clearTimeout(timer);
   },

@@ -23,6 +23,8 @@ import { Line, type Item } from "./line.ts";
 import { Settler } from "./settler.ts";
 
 const SWEEP_MS = 1_000;
+/** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
+const BURST = 50;
 /** Transactions of handlers at the same time in one process: leaves connections for claims, steps and settlements. */
 const TRANSACTIONS = 8;
 
@@ -49,6 +51,8 @@ export class Worker {
   #wakeAt = Infinity;
   #alone = 0;
   #empty = 0;
+  #burst = 0;
+  #resume: (() => void) | undefined;
   #roundAt = 0;
 
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
@@ -188,7 +192,20 @@ export class Worker {
   }
 
   #dispatch(line: Line): void {
-    for (let item = line.start(); item !== undefined; item = line.start()) this.#execute(line, item);
+    while (this.#burst < BURST) {
+      const item = line.start();
+      if (item === undefined) break;
+      this.#burst++;
+      this.#execute(line, item);
+    }
+    // Handlers that never wait would otherwise run one after another while settlements and claims stand unsent.
+    if (this.#burst >= BURST) {
+      this.#resume ??= this.#clock.after(0, () => {
+        this.#resume = undefined;
+        this.#burst = 0;
+        for (const each of this.#lines.values()) this.#dispatch(each);
+      });
+    }
     if (line.wants() > 0 && line.mayHaveMore) this.#wake?.();
   }
 

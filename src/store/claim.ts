@@ -18,13 +18,14 @@ import { bigints, texts, uuids } from "./binary.ts";
 import type { Run } from "./accept.ts";
 
 // claim: leases due deliveries of several consumers, first attempts before retries.
-// $1 consumers, $2 limits, $3 lower bounds of the due time in microseconds, null for none, $4 lease in ms.
+// $1 consumers, $2 limits, $3 due times claimed up to, null to sweep from the start, $4 lease in ms. The bound stays a
+// second behind: rows commit a little after their due time was read.
 // Rows are named by an array of ids, so that the planner never scans the table for them.
 const CLAIM = `-- claim
 with want as materialized (
   select
     c.id as consumer_id, c.name, w.most,
-    coalesce('epoch'::timestamptz + w.due_from::bigint * interval '1 microsecond', '-infinity') as due_from
+    coalesce(w.due_from::timestamptz - interval '1 second', '-infinity') as due_from
   from unnest($1::text[], $2::text[]::int[], $3::text[]) as w (name, most, due_from)
   join nevertwice.consumer c on c.name = w.name
 ),
@@ -71,7 +72,7 @@ leased as (
 )
 select
   l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer,
-  (extract(epoch from p.due_at) * 1000000)::bigint as due_us,
+  p.due_at::text as due_at,
   m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
 join picked p on p.id = l.id
@@ -114,7 +115,7 @@ leased as (
 )
 select
   l.id, l.message_id, l.claim, l.attempts as attempt, c.name as consumer,
-  (extract(epoch from p.due_at) * 1000000)::bigint as due_us,
+  p.due_at::text as due_at,
   m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
 join picked p on p.id = l.id
@@ -166,7 +167,7 @@ interface ClaimedRow {
   readonly claim: string;
   readonly attempt: number;
   readonly consumer: string;
-  readonly due_us: string;
+  readonly due_at: string;
   readonly tenant: string;
   readonly source: string;
   readonly key: string;
@@ -185,7 +186,7 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
     consumer: row.consumer,
     attempt: row.attempt,
     alone,
-    dueAt: row.due_us,
+    dueAt: row.due_at,
     message: {
       id: row.message_id,
       tenant: row.tenant,

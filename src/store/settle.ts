@@ -6,6 +6,9 @@
  * token is required too: had the handler ended the transaction itself, the settlement would otherwise run alone, in
  * autocommit, with no effect beside it: a loss.
  *
+ * A group's short lock_timeout ends here: a renewal may hold some of the rows for a few milliseconds, and giving the
+ * group up for that would run it all again. Renewals skip locked rows, so nobody waits in a circle.
+ *
  * Deliveries are named in the order of their ids, so that two statements that lock several take them in one order, and
  * by an array of them: joined to the list alone, the planner reads the whole table as soon as it thinks that small.
  */
@@ -23,6 +26,7 @@ with setting as materialized (
       when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
       then set_config('synchronous_commit', 'on', true)
     end,
+    case when $6::text is not null then set_config('lock_timeout', '2000', true) end,
     nevertwice.clock() as now
 ),
 settled as (
@@ -55,6 +59,7 @@ with setting as materialized (
       when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
       then set_config('synchronous_commit', 'on', true)
     end,
+    case when $6::text is not null then set_config('lock_timeout', '2000', true) end,
     nevertwice.clock() as now
 ),
 asked as materialized (

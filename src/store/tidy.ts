@@ -27,7 +27,7 @@ where n.nspname = $1 and c.relname ~ '^message_[0-9]{8}$'`;
 
 const OWED = `-- tidy: whether something in a range of message ids is outstanding or dead. $1 from, $2 to
 select
-  exists (select from nevertwice.delivery where message_id >= $1::uuid and message_id < $2::uuid)
+  exists (select from nevertwice.delivery where id >= $1::uuid and id < $2::uuid)
   or exists (select from nevertwice.dead_letter where message_id >= $1::uuid and message_id < $2::uuid) as owed`;
 
 const PRUNE = `-- prune: deletes old keys in a range of blocks. $1 from block, $2 to block, $3 lowest id to keep
@@ -35,7 +35,12 @@ delete from nevertwice.ledger l
 where l.ctid >= format('(%s,0)', $1::bigint)::tid
   and l.ctid < format('(%s,0)', $2::bigint)::tid
   and l.message_id < $3::uuid
-  and not exists (select from nevertwice.delivery d where d.message_id = l.message_id)
+  and not exists (
+    select
+    from nevertwice.delivery d
+    where d.id between nevertwice.first_delivery(l.message_id) and nevertwice.last_delivery(l.message_id)
+      and d.message_id = l.message_id
+  )
   and not exists (select from nevertwice.dead_letter d where d.message_id = l.message_id)`;
 
 const BLOCK_COUNT = `-- prune: how many blocks the ledger has. $1 schema

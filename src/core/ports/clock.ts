@@ -6,7 +6,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start; never goes back. Used for timeouts, leases held and polling. */
   monotonic(): number;
-  /** Calls back once, after at least `ms`. The returned function cancels it. */
+  /** Calls back once, after at least `ms`; 0: as soon as what has come in meanwhile was read. The returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
 }
 

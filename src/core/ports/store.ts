@@ -44,7 +44,7 @@ export interface ConsumerDeclaration {
 export interface Want {
   readonly consumer: string;
   readonly limit: number;
-  /** Microseconds since the epoch as text: rows due before it are skipped. Undefined sweeps from the start. */
+  /** `dueAt` of the last one claimed: rows due a second before it are skipped. Undefined sweeps from the start. */
   readonly dueFrom: string | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface Claimed extends Claim {
   readonly attempt: number;
   /** Its last lease ran out: it runs alone, and this execution is counted already. */
   readonly alone: boolean;
-  /** Microseconds since the epoch as text, on the database's clock. */
+  /** On the database's clock, in its own words: only ever handed back to it, as `dueFrom`. */
   readonly dueAt: string;
   readonly message: StoredMessage;
 }
@@ -154,7 +154,7 @@ export interface Store {
    * arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
    */
   accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
-  /** Claims due deliveries: first attempts before retries. One statement for all consumers. */
+  /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]>;
   /**
    * Takes over at most one delivery whose lease ran out, records the lost execution if it had started, and counts the new one
