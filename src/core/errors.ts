@@ -164,6 +164,16 @@ const catalogue = {
     next: "Look it up with `nevertwice list`.",
     canRetry: false,
   },
+  NT_CONFIG: {
+    expected: "a config file whose default export is an instance of Nevertwice",
+    next: "Correct the file or name another with --config; TypeScript needs Node 22.18 or newer and erasable syntax only.",
+    canRetry: false,
+  },
+  NT_USAGE: {
+    expected: "a command line that says what to do",
+    next: "See `nevertwice <command> --help`; nothing was done.",
+    canRetry: false,
+  },
   NT_NOT_STARTED: {
     expected: "an instance that has not been stopped",
     next: "Make a new Nevertwice, or call start() before stop().",

@@ -93,7 +93,10 @@ export class Tidy {
       await this.#locked(
         [`lock table ${TABLES.map((table) => `nevertwice.${table}_${week}`).join(", ")} in access exclusive mode`],
         { from: lowestId(from), to: lowestId(to) },
-        TABLES.map((table) => `drop table nevertwice.${table}_${week}`),
+        [
+          ...TABLES.map((table) => `drop table nevertwice.${table}_${week}`),
+          `delete from nevertwice.replay where message_id >= '${lowestId(from)}' and message_id < '${lowestId(to)}'`,
+        ],
       );
     }
   }

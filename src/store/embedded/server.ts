@@ -219,7 +219,7 @@ function freePort(): Promise<number> {
 }
 
 function statePath(place: Place): string {
-  return path.join(place.home, "server.json");
+  return path.join(place.home, "postgres.json");
 }
 
 function digest(text: string): string {

@@ -155,6 +155,10 @@ create table nevertwice.replay (
 
 create index replay_message on nevertwice.replay (message_id);
 
+-- Two people who replay the same delivery make one: of each delivery, and of a message that its consumer never had.
+create unique index replay_once on nevertwice.replay (replay_of);
+create unique index replay_first on nevertwice.replay (message_id, consumer_id) where replay_of is null;
+
 -- Outside effects. A row without `ended_at` is an intent: its request may have left. It belongs to (message, consumer,
 -- name), so that a replay finds it and two consumers never share one.
 create table nevertwice.step (

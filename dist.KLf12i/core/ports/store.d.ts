@@ -1,0 +1,213 @@
+/**
+ * The port to the database. One SQL serves every adapter; `test/conformance/store.ts` proves each.
+ *
+ * Words: a *claim* is the random token of one execution. Every write about a delivery names its claim and is a no-op
+ * when the delivery has another; what comes back says which rows were really written.
+ */
+/** A message on its way in. Hashes are the first 16 bytes of sha-256. */
+export interface Arrival {
+    /** UUIDv7 made by this process. */
+    readonly id: string;
+    readonly tenant: string;
+    readonly source: string;
+    readonly key: string;
+    readonly topic: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Uint8Array;
+    readonly keyHash: Uint8Array;
+    readonly bodyHash: Uint8Array;
+    /** Of (tenant, source, signed bytes), where the signature does not cover the id. */
+    readonly replayHash?: Uint8Array;
+    /** Whether a suspected replay is refused (nothing stored) instead of marked. */
+    readonly refuseReplay?: boolean;
+    /** First due this much later. */
+    readonly delayMs?: number;
+}
+export type Acceptance = {
+    readonly kind: "accepted";
+    readonly id: string;
+    readonly suspectedReplayOf?: string;
+}
+/** The key is known with the same body. `id` is the first message's. */
+ | {
+    readonly kind: "duplicate";
+    readonly id: string;
+}
+/** The key is known with another body, which is kept as evidence. */
+ | {
+    readonly kind: "conflict";
+    readonly id: string;
+}
+/** The signed bytes are known under another key, and `refuseReplay` was set. */
+ | {
+    readonly kind: "replayed";
+    readonly id: string;
+};
+export interface ConsumerDeclaration {
+    readonly name: string;
+    readonly source: string;
+    readonly topic: string;
+    readonly topicLike: string;
+}
+export interface Want {
+    readonly consumer: string;
+    readonly limit: number;
+    /** `dueAt` of the last one claimed: rows due a second before it are skipped. Undefined sweeps from the start. */
+    readonly dueFrom: string | undefined;
+}
+/** Names one execution. */
+export interface Claim {
+    readonly deliveryId: string;
+    readonly messageId: string;
+    /** The random 64-bit token, as text. */
+    readonly claim: string;
+}
+export interface Claimed extends Claim {
+    readonly consumer: string;
+    /** This execution's number, from 1. */
+    readonly attempt: number;
+    /** Its last lease ran out: it runs alone, and this execution is counted already. */
+    readonly alone: boolean;
+    /** On the database's clock, in its own words: only ever handed back to it, as `dueFrom`. */
+    readonly dueAt: string;
+    readonly message: StoredMessage;
+}
+export interface StoredMessage {
+    readonly id: string;
+    readonly tenant: string;
+    readonly source: string;
+    readonly key: string;
+    readonly topic: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Uint8Array;
+    readonly receivedAt: Date;
+    readonly suspectedReplayOf?: string;
+}
+/**
+ * How one execution ends. `completed` and `dead` end the delivery; `retry` makes it due again after `delayMs` and
+ * counts; `interrupted` gives it back at once: recorded when it had started, never counted.
+ */
+export interface Settlement extends Claim {
+    readonly outcome: "completed" | "retry" | "dead" | "interrupted";
+    readonly delayMs?: number;
+    readonly error?: string;
+    /** How long it ran, in milliseconds; undefined when it never started. */
+    readonly ranMs?: number;
+    readonly reruns?: number;
+}
+export type StepBegun = 
+/** The intent is durable; `tries` counts this one. */
+{
+    readonly kind: "begun";
+    readonly tries: number;
+} | {
+    readonly kind: "done";
+    readonly result: unknown;
+}
+/** The claim is no longer current. */
+ | {
+    readonly kind: "superseded";
+};
+export interface QueryResult<Row = Record<string, unknown>> {
+    readonly rows: Row[];
+    readonly rowCount: number | null;
+}
+/** Per-transaction limits, set with SET LOCAL. Milliseconds. */
+export interface TransactionLimits {
+    readonly idleMs: number;
+    readonly lockMs: number;
+    readonly statementMs: number;
+}
+/**
+ * A transaction on a connection of its own: READ COMMITTED, with a lane token that every settlement inside it
+ * requires, so that a handler which ended the transaction itself cannot settle in autocommit.
+ */
+export interface Transaction {
+    /** The user's statement: extended protocol only. */
+    query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
+    /** Set before the next statement, and sent with it. */
+    savepoint(name: string): void;
+    /** Undoes what came after the savepoint; nothing, when no statement did. */
+    rollbackTo(name: string): Promise<void>;
+    send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+    /** Settles in this transaction; the ids of the deliveries that were really settled. */
+    settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>>;
+    /** Settles all and commits, or neither: the settlement raises an error when a row is missing. Then as `commit`. */
+    settleAndCommit(settlements: readonly Settlement[]): Promise<"committed" | "rolled-back" | "unknown">;
+    /** Reads the command tag. `unknown`: no answer within the client's deadline; the connection is destroyed. */
+    commit(): Promise<"committed" | "rolled-back" | "unknown">;
+    /** Rolls back and gives the connection back; destroys it when that fails. Never throws. */
+    rollback(): Promise<void>;
+}
+export interface Durability {
+    readonly serverVersion: string;
+    readonly fsync: string;
+    readonly synchronousCommit: string;
+    readonly inRecovery: boolean;
+}
+export interface Store {
+    /** One connection only: a step while `tx` is open would wait for itself. */
+    readonly singleConnection: boolean;
+    /** Connects, reports, and throws NT_DATABASE_STANDBY on a standby. */
+    inspect(): Promise<Durability>;
+    /** `auto` applies what is missing, safe when ten processes start at once; `check` throws NT_SCHEMA_MISSING. Both throw NT_SCHEMA_NEWER. */
+    migrate(mode: "auto" | "check"): Promise<void>;
+    /** Registers what is new and marks the rest as declared. Throws NT_CONSUMER_CHANGED. */
+    declare(consumers: readonly ConsumerDeclaration[]): Promise<void>;
+    /**
+     * One durable statement for all, then a second one that tells duplicates from conflicts and counts them. The outcome of each
+     * arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
+     */
+    accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+    /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
+    claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]>;
+    /**
+     * Takes over at most one delivery whose lease ran out, records the lost execution if it had started, and counts the new one
+     * before it runs.
+     */
+    takeOver(consumers: readonly string[], leaseMs: number, worker: string): Promise<Claimed | undefined>;
+    /** Extends leases; rows locked by their own transaction are skipped. The claims that are no longer current. */
+    renew(claims: readonly Claim[], leaseMs: number): Promise<readonly Claim[]>;
+    /** Settles apart from any effects; the ids of the deliveries that were really settled. */
+    settle(settlements: readonly Settlement[], worker: string): Promise<ReadonlySet<string>>;
+    /** Records executions that lost their claim. Not fenced: history only. */
+    recordSuperseded(settlements: readonly Settlement[], worker: string): Promise<void>;
+    begin(limits: TransactionLimits, worker: string): Promise<Transaction>;
+    /**
+     * After an unknown COMMIT: one fenced update gives all members a new claim. `not-committed`: any row matched, and it can
+     * not commit any more; the new claims are returned. `committed`: no row, and the settlements of these claims exist.
+     * `superseded`: neither. `unknown`: left to the claim loop.
+     */
+    resolve(claims: readonly Claim[], leaseMs: number): Promise<{
+        readonly kind: "committed" | "superseded" | "unknown";
+    } | {
+        readonly kind: "not-committed";
+        readonly claims: readonly Claim[];
+    }>;
+    beginStep(claim: Claim, name: string, idempotencyKey: string): Promise<StepBegun>;
+    /** False when the claim is no longer current: the result was not recorded. */
+    finishStep(claim: Claim, name: string, outcome: {
+        result: string;
+    } | {
+        error: string;
+    }): Promise<boolean>;
+    /** Milliseconds until the next of these consumers' deliveries is due or its lease ends; undefined when nothing is outstanding. */
+    nextDueMs(consumers: readonly string[]): Promise<number | undefined>;
+    /** A hint that something is due, in a transaction of its own. Never throws. */
+    hint(): Promise<void>;
+    /** Calls back on every hint, and after every time it had to connect again. Heals itself. */
+    listen(onHint: () => void): Promise<() => Promise<void>>;
+    countRefusals(counts: readonly {
+        source: string;
+        reason: string;
+        refused: number;
+    }[]): Promise<void>;
+    /** One small piece of housekeeping: makes partitions ahead, prunes a slice of the ledger, drops what is past retention. */
+    tidy(options: {
+        dedupeDays: number;
+        retainDays: number;
+    }): Promise<void>;
+    /** Where SQL of the reading side (CLI, server) runs. Reads and admin actions only. */
+    query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>>;
+    close(): Promise<void>;
+}

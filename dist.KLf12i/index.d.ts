@@ -1,0 +1,17 @@
+/** The public surface of `nevertwice`. Nothing else re-exports. */
+import { Runtime } from "./runtime/nevertwice.ts";
+import type { NevertwiceOptions } from "./runtime/face.ts";
+export { type ErrorCode, NevertwiceError, RetryError, TerminalError } from "./core/errors.ts";
+export { Secret, type SecretOption } from "./core/secret.ts";
+export type { RetryPolicy } from "./core/backoff.ts";
+export type { Clock, Random } from "./core/ports/clock.ts";
+export type { Logger } from "./core/ports/logger.ts";
+export type { Accepted, Incoming, RefusalReason, Refused, Source, Verdict } from "./core/ports/source.ts";
+export type { Durability, QueryResult } from "./core/ports/store.ts";
+export type { ConsumerOptions, Handler, HandlerContext, InboxOptions, Message, NevertwiceOptions, PoolLike, SendOptions, Sent, Step, StepTools, Tx, } from "./runtime/face.ts";
+export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
+export type { RawRequest, RawResponse } from "./runtime/request.ts";
+/** See {@link Runtime}: the same, with PostgreSQL underneath. */
+export declare class Nevertwice extends Runtime {
+    constructor(options: NevertwiceOptions);
+}

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { fault } from "../core/errors.js";
+import { uuidv7 } from "../core/id.js";
+import { checkName, OWN } from "../core/topic.js";
+/** The first 16 bytes of sha-256: 2^64 keys before a collision is likely, in the width of a uuid. */
+export function digest(...parts) {
+    const hash = createHash("sha256");
+    for (const part of parts) {
+        // The length before each part, so that ("ab", "c") and ("a", "bc") never meet.
+        hash.update(`${typeof part === "string" ? Buffer.byteLength(part) : part.length}:`);
+        hash.update(part);
+    }
+    return hash.digest().subarray(0, 16);
+}
+/** Gives a message its id and its hashes. Without a key its id is its key: repeated after an unknown COMMIT it is absorbed. */
+export function arrival(parcel, clock, random) {
+    const id = uuidv7(clock.now(), random.bytes(10));
+    const key = parcel.key ?? id;
+    const bodyHash = digest(parcel.comparable);
+    return {
+        id,
+        tenant: parcel.tenant,
+        source: parcel.source,
+        key,
+        topic: parcel.topic,
+        headers: parcel.headers,
+        body: parcel.body,
+        keyHash: digest("key", parcel.tenant, parcel.source, key),
+        bodyHash,
+        ...(parcel.onReplay === undefined
+            ? {}
+            : {
+                replayHash: digest("body", parcel.tenant, parcel.source, parcel.body),
+                refuseReplay: parcel.onReplay === "refuse",
+            }),
+        ...(parcel.delayMs === undefined ? {} : { delayMs: parcel.delayMs }),
+    };
+}
+/** A message of our own: bytes and strings as they are, everything else as JSON. */
+export function ownParcel(topic, payload, options) {
+    const body = payloadBytes(payload);
+    const { key, delayMs, tenant = "" } = options;
+    if (key !== undefined && (key === "" || key.length > 512 || key.includes("\0"))) {
+        throw fault("NT_OPTION", { expected: "a key of 1 to 512 characters", got: JSON.stringify(key.slice(0, 60)) });
+    }
+    if (delayMs !== undefined && !(delayMs >= 0 && delayMs <= 3_650 * 86_400_000)) {
+        throw fault("NT_OPTION", { expected: "delayMs from 0 ms to ten years", got: String(delayMs) });
+    }
+    return {
+        tenant,
+        source: OWN,
+        key,
+        topic: checkName("topic", topic),
+        headers: {},
+        body,
+        comparable: body,
+        ...(delayMs === undefined ? {} : { delayMs }),
+    };
+}
+function payloadBytes(payload) {
+    if (payload instanceof Uint8Array)
+        return payload;
+    let text;
+    try {
+        text = JSON.stringify(payload);
+    }
+    catch (cause) {
+        throw fault("NT_PAYLOAD", { got: cause instanceof Error ? cause.message : String(cause), cause });
+    }
+    if (text === undefined)
+        throw fault("NT_PAYLOAD", { got: typeof payload });
+    return Buffer.from(text);
+}
+//# sourceMappingURL=arrival.js.map

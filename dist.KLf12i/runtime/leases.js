@@ -1,0 +1,67 @@
+/**
+ * Keeps the leases of all that this process has claimed, running or not.
+ *
+ * A lease is short and renewed: a killed process gives its work back within seconds, a long handler keeps its own.
+ * When the database says that a claim is no longer current, or when no renewal has got through for a whole lease, the
+ * execution is told: it cannot settle any more, whatever it does.
+ */
+export class Leases {
+    #store;
+    #clock;
+    #logger;
+    #leaseMs;
+    #held = new Map();
+    #cancel;
+    #stopped = false;
+    constructor(store, clock, logger, leaseMs) {
+        this.#store = store;
+        this.#clock = clock;
+        this.#logger = logger;
+        this.#leaseMs = leaseMs;
+    }
+    /** A delivery has one holder in a process: a newer claim of the same delivery replaces the older. */
+    hold(claim, onLost) {
+        this.#held.set(claim.deliveryId, { claim, onLost, renewedAt: this.#clock.monotonic() });
+        this.#cancel ??= this.#clock.after(this.#leaseMs * 0.3, () => void this.#renew());
+    }
+    release(claim) {
+        if (this.#held.get(claim.deliveryId)?.claim.claim === claim.claim)
+            this.#held.delete(claim.deliveryId);
+    }
+    stop() {
+        this.#stopped = true;
+        this.#cancel?.();
+        this.#cancel = undefined;
+    }
+    async #renew() {
+        const asked = [...this.#held.values()];
+        const askedAt = this.#clock.monotonic();
+        try {
+            const lost = asked.length === 0 ? [] : await this.#store.renew(asked.map((held) => held.claim), this.#leaseMs);
+            const gone = new Set(lost.map((claim) => claim.claim));
+            for (const held of asked) {
+                held.renewedAt = askedAt;
+                if (gone.has(held.claim.claim))
+                    this.#lose(held);
+            }
+        }
+        catch (error) {
+            this.#logger.warn({ error, held: asked.length }, "lease renewal failed");
+            for (const held of asked)
+                if (this.#clock.monotonic() - held.renewedAt > this.#leaseMs)
+                    this.#lose(held);
+        }
+        this.#cancel = undefined;
+        if (!this.#stopped && this.#held.size > 0) {
+            const wait = Math.max(0, this.#leaseMs * 0.3 - (this.#clock.monotonic() - askedAt));
+            this.#cancel = this.#clock.after(wait, () => void this.#renew());
+        }
+    }
+    #lose(held) {
+        if (this.#held.get(held.claim.deliveryId) !== held)
+            return;
+        this.#held.delete(held.claim.deliveryId);
+        held.onLost();
+    }
+}
+//# sourceMappingURL=leases.js.map

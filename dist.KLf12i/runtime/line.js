@@ -1,0 +1,79 @@
+/** As much as is worked off in this time is claimed ahead: more would make others wait behind this process. */
+const AHEAD_MS = 200;
+const MOST_AHEAD = 2_000;
+/** One consumer in this process: what it has claimed ahead, and how many of its handlers run. */
+export class Line {
+    consumer;
+    lanes;
+    #clock;
+    #items = [];
+    #running = 0;
+    #unsettled = 0;
+    #finished = 0;
+    #countedAt;
+    #perSecond = 0;
+    /** The lower bound of the next claim. */
+    dueFrom;
+    /** The last claim came back full. */
+    mayHaveMore = false;
+    constructor(consumer, lanes, clock) {
+        this.consumer = consumer;
+        this.lanes = lanes;
+        this.#clock = clock;
+        this.#countedAt = clock.monotonic();
+    }
+    /** How many to claim now: none while at least half of what is wanted ahead is here. */
+    wants() {
+        const ahead = Math.min(MOST_AHEAD, Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)));
+        // What is done but not yet settled counts: settlement that falls behind slows the claims.
+        const room = this.#items.length > ahead / 2 || this.#unsettled > MOST_AHEAD * 4 ? 0 : ahead - this.#items.length;
+        return room;
+    }
+    hasRoom() {
+        return this.#running < this.consumer.concurrency;
+    }
+    add(item) {
+        this.#items.push(item);
+    }
+    addFirst(item) {
+        this.#items.unshift(item);
+    }
+    /** After a claim: moves the bound, and notes whether there may be more. */
+    claimed(all, asked) {
+        const mine = all.filter((one) => one.consumer === this.consumer.name);
+        this.dueFrom = mine.at(-1)?.dueAt ?? this.dueFrom;
+        this.mayHaveMore = mine.length > 0 && mine.length >= asked;
+    }
+    /** The next delivery, when a slot is free. */
+    start() {
+        if (!this.hasRoom())
+            return undefined;
+        const item = this.#items.shift();
+        if (item === undefined)
+            return undefined;
+        this.#running++;
+        this.#unsettled++;
+        return item;
+    }
+    /** The handler has returned: its slot is free. */
+    end() {
+        this.#running--;
+        this.#finished++;
+        const elapsed = this.#clock.monotonic() - this.#countedAt;
+        if (elapsed < 100)
+            return;
+        this.#perSecond = (this.#perSecond + (this.#finished * 1_000) / elapsed) / 2;
+        this.#finished = 0;
+        this.#countedAt += elapsed;
+    }
+    done() {
+        this.#unsettled--;
+    }
+    drop(claimed) {
+        this.#items = this.#items.filter((item) => item.claimed.claim !== claimed.claim);
+    }
+    clear() {
+        return this.#items.splice(0);
+    }
+}
+//# sourceMappingURL=line.js.map

@@ -1,0 +1,65 @@
+import { fault } from "../core/errors.js";
+/** What can be refused before a byte of the body is read. */
+export function refuseUnread(request, limitBytes) {
+    if (request.method !== "POST") {
+        return { status: 405, reason: "method-not-allowed", detail: "Messages are sent with POST." };
+    }
+    const encoding = request.headers.get("content-encoding")?.join(", ").trim().toLowerCase();
+    if (encoding !== undefined && encoding !== "" && encoding !== "identity") {
+        return { status: 415, reason: "unsupported-encoding", detail: "Send the body without content-encoding." };
+    }
+    const announced = Number(request.headers.get("content-length")?.[0] ?? 0);
+    return announced > limitBytes ? tooLarge(limitBytes) : undefined;
+}
+/** The whole body, or a refusal as soon as it is one byte too long. */
+export async function readBody(body, limitBytes) {
+    if (body === null)
+        return new Uint8Array(0);
+    if (body instanceof Uint8Array)
+        return body.length > limitBytes ? tooLarge(limitBytes) : body;
+    const chunks = [];
+    let length = 0;
+    for await (const chunk of body) {
+        length += chunk.length;
+        if (length > limitBytes)
+            return tooLarge(limitBytes);
+        chunks.push(chunk);
+    }
+    return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length);
+}
+function tooLarge(limitBytes) {
+    return { status: 413, reason: "too-large", detail: `The body is larger than ${limitBytes} bytes.` };
+}
+/** A Web request as a raw one. Throws NT_BODY_PARSED when somebody has read the body already. */
+export function rawRequest(request) {
+    if (request.bodyUsed)
+        throw fault("NT_BODY_PARSED", { got: "a request whose body was read already" });
+    const headers = new Map();
+    for (const [name, value] of request.headers)
+        headers.set(name, [value]);
+    return { method: request.method, headers, body: request.body };
+}
+/** Credentials are never stored; neither is what belongs to the connection. */
+const UNSTORED = new Set([
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "content-length",
+    "accept",
+    "accept-encoding",
+    "host",
+]);
+export function storedHeaders(headers) {
+    const stored = {};
+    for (const [name, values] of headers)
+        if (!UNSTORED.has(name))
+            stored[name] = values.join(", ");
+    return stored;
+}
+//# sourceMappingURL=request.js.map

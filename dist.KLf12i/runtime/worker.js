@@ -1,0 +1,283 @@
+/**
+ * The worker: claim, run, settle, record.
+ *
+ * One loop claims for all consumers in one statement and fills a small buffer each; handlers start as slots come free.
+ * What wakes it: a slot or a buffer that runs low, a hint (NOTIFY, or an accept in this process), the time the next
+ * delivery is due, and a poll. Hints make it quick; the poll is the truth: at most 5 s apart while anything is
+ * outstanding, backing off to a minute when nothing is, so that a serverless database can sleep.
+ *
+ * The claim's lower bound on the due time moves with what was claimed, because dead index entries cannot be removed
+ * while somebody's snapshot lives and each claim would walk them again. Rows that commit late lie below the bound: a
+ * claim without it sweeps them up once a second, on this process's monotonic clock.
+ */
+import { defaults } from "../core/defaults.js";
+import { fault } from "../core/errors.js";
+import { Execution } from "./execution.js";
+import { Lanes } from "./lane.js";
+import { Leases } from "./leases.js";
+import { Permits } from "./permits.js";
+import { Line } from "./line.js";
+import { Settler } from "./settler.js";
+const SWEEP_MS = 1_000;
+/** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
+const BURST = 50;
+/** Transactions of handlers at the same time in one process: leaves connections for claims, steps and settlements. */
+const TRANSACTIONS = 8;
+export class Worker {
+    #host;
+    #clock;
+    #lines = new Map();
+    #leases;
+    #settler;
+    #running = new Set();
+    #finishing = new Set();
+    #wake;
+    #woken = false;
+    #stopping = false;
+    #loop;
+    #sweptAt = -Infinity;
+    #tookOverAt = -Infinity;
+    #wakeAt = Infinity;
+    #alone = 0;
+    #empty = 0;
+    #burst = 0;
+    #resume;
+    #roundAt = 0;
+    constructor(host, consumers) {
+        this.#host = host;
+        this.#clock = host.clock;
+        this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
+        this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
+        const transactions = new Permits(TRANSACTIONS);
+        for (const consumer of consumers) {
+            const lanes = new Lanes({ ...host, hint: () => host.hint(), transactions }, { timeoutMs: consumer.timeoutMs, grouped: consumer.group });
+            this.#lines.set(consumer.name, new Line(consumer, lanes, host.clock));
+        }
+    }
+    start() {
+        this.#roundAt = this.#clock.monotonic();
+        this.#loop = this.#run();
+    }
+    /** It has not gone round for twice the longest pause: something that should have answered did not. */
+    get stuck() {
+        return this.#clock.monotonic() - this.#roundAt > 2 * defaults.idlePollMs;
+    }
+    wake() {
+        this.#woken = true;
+        this.#empty = 0;
+        this.#wake?.();
+    }
+    /**
+     * Claims nothing more, gives back what has not started, lets running handlers end until the deadline, then aborts
+     * them: their transactions roll back and another worker takes them.
+     */
+    async stop(deadlineMs) {
+        this.#stopping = true;
+        this.#wake?.();
+        await this.#loop;
+        const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
+        for (const { claimed } of unstarted) {
+            this.#track(this.#settler.settle({ ...claimed, outcome: "interrupted" }).then(() => this.#leases.release(claimed)));
+        }
+        const cancel = this.#clock.after(deadlineMs, () => {
+            for (const execution of this.#running) {
+                execution.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
+            }
+        });
+        while (this.#running.size > 0 || this.#finishing.size > 0) {
+            await Promise.allSettled([...this.#finishing, ...[...this.#running].map((execution) => execution.ended)]);
+        }
+        cancel();
+        await this.#settler.drained();
+        this.#leases.stop();
+    }
+    async #run() {
+        for (let failures = 0; !this.#stopping;) {
+            this.#woken = false;
+            this.#roundAt = this.#clock.monotonic();
+            try {
+                const more = await this.#claim();
+                await this.#takeOver();
+                failures = 0;
+                if (!more && !this.#woken && !this.#stopping)
+                    await this.#wait(await this.#pauseMs());
+            }
+            catch (error) {
+                failures++;
+                this.#host.logger.warn({ error, failures }, "claim failed");
+                await this.#wait(Math.min(5_000, 100 * 2 ** failures));
+            }
+        }
+    }
+    /** Whether there is reason to claim again at once. */
+    async #claim() {
+        const now = this.#clock.monotonic();
+        const sweep = now - this.#sweptAt > SWEEP_MS;
+        const wants = [];
+        for (const line of this.#lines.values()) {
+            const limit = line.wants();
+            if (limit > 0)
+                wants.push({ consumer: line.consumer.name, limit, dueFrom: sweep ? undefined : line.dueFrom });
+        }
+        if (wants.length === 0)
+            return false;
+        if (sweep)
+            this.#sweptAt = now;
+        const claimed = await this.#host.store.claim(wants, this.#host.leaseMs);
+        const counts = new Map();
+        for (const one of claimed) {
+            counts.set(one.consumer, (counts.get(one.consumer) ?? 0) + 1);
+            this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
+            this.#hold(one);
+        }
+        for (const line of this.#lines.values()) {
+            const asked = wants.find((want) => want.consumer === line.consumer.name)?.limit;
+            if (asked !== undefined)
+                line.claimed(claimed, asked);
+            this.#dispatch(line);
+        }
+        if (claimed.length > 0)
+            this.#empty = 0;
+        const full = wants.some((want) => (counts.get(want.consumer) ?? 0) >= want.limit);
+        return full && [...this.#lines.values()].some((line) => line.wants() > 0);
+    }
+    /**
+     * Deliveries whose lease ran out. Each is claimed alone and counted before it runs. One that was cut short before is
+     * suspected of killing its process: it runs while no other such one does, so that it costs nobody but itself.
+     */
+    async #takeOver() {
+        const now = this.#clock.monotonic();
+        if (now - this.#tookOverAt < this.#host.leaseMs / 5)
+            return;
+        while (this.#alone < defaults.concurrency && !this.#stopping) {
+            const open = [...this.#lines.values()].filter((line) => line.hasRoom()).map((line) => line.consumer.name);
+            if (open.length === 0)
+                break;
+            const claimed = await this.#host.store.takeOver(open, this.#host.leaseMs, this.#host.worker);
+            if (claimed === undefined)
+                break;
+            this.#hold(claimed);
+            this.#alone++;
+            const line = this.#lines.get(claimed.consumer);
+            if (line === undefined)
+                break;
+            if (claimed.attempt > line.consumer.retry.maxAttempts) {
+                const error = fault("NT_WORKER_LOST", { got: `${claimed.attempt - 1} attempts that ended with their worker` }).message;
+                this.#alone--;
+                this.#track(this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)));
+                continue;
+            }
+            line.addFirst({ claimed, alone: true, reruns: 0 });
+            this.#dispatch(line);
+            // It may be what killed its process: nothing else is taken over until it has ended.
+            if (claimed.attempt > 1)
+                break;
+        }
+        this.#tookOverAt = now;
+    }
+    #hold(claimed) {
+        this.#leases.hold(claimed, () => {
+            const lost = fault("NT_CLAIM_LOST", { got: "a lease that was not renewed" });
+            for (const execution of this.#running)
+                if (execution.claimed.claim === claimed.claim)
+                    execution.abort(lost);
+            this.#lines.get(claimed.consumer)?.drop(claimed);
+        });
+    }
+    #dispatch(line) {
+        while (this.#burst < BURST) {
+            const item = line.start();
+            if (item === undefined)
+                break;
+            this.#burst++;
+            this.#execute(line, item);
+        }
+        // Handlers that never wait would otherwise run one after another while settlements and claims stand unsent.
+        if (this.#burst >= BURST) {
+            this.#resume ??= this.#clock.after(0, () => {
+                this.#resume = undefined;
+                this.#burst = 0;
+                for (const each of this.#lines.values())
+                    this.#dispatch(each);
+            });
+        }
+        if (line.wants() > 0 && line.mayHaveMore)
+            this.#wake?.();
+    }
+    #execute(line, item) {
+        const execution = new Execution(this.#host, line.consumer, line.lanes, item.claimed, item.alone, item.reruns);
+        this.#running.add(execution);
+        void execution.run(() => {
+            line.end();
+            if (!this.#stopping)
+                this.#dispatch(line);
+        });
+        this.#track(this.#settle(line, execution, item));
+    }
+    async #settle(line, execution, item) {
+        const ended = await execution.ended;
+        this.#running.delete(execution);
+        if (item.claimed.alone && ended.kind !== "again")
+            this.#alone--;
+        if (ended.kind === "again") {
+            this.#leases.release(item.claimed);
+            const claimed = { ...item.claimed, ...ended.claim };
+            this.#hold(claimed);
+            line.addFirst({ claimed, alone: true, reruns: item.reruns + 1 });
+            if (!this.#stopping)
+                this.#dispatch(line);
+            return;
+        }
+        if (ended.kind === "superseded")
+            await this.#settler.recordSuperseded(ended.settlement);
+        if (ended.kind === "settle") {
+            const settled = await this.#settler.settle(ended.settlement);
+            if (settled && ended.settlement.outcome === "retry")
+                this.#wakeIn(ended.settlement.delayMs ?? 0);
+        }
+        this.#leases.release(item.claimed);
+        line.done();
+    }
+    #track(work) {
+        const tracked = work.then(() => { }, (error) => this.#host.logger.error({ error }, "execution not settled")).finally(() => this.#finishing.delete(tracked));
+        this.#finishing.add(tracked);
+    }
+    #wakeIn(ms) {
+        const at = this.#clock.monotonic() + ms;
+        if (at < this.#wakeAt) {
+            this.#wakeAt = at;
+            this.#clock.after(ms, () => {
+                this.#wakeAt = Infinity;
+                this.wake();
+            });
+        }
+    }
+    /** Until the next delivery is due, a lease may have ended, or a poll. */
+    async #pauseMs() {
+        const full = [...this.#lines.values()].every((line) => line.wants() === 0);
+        if (full)
+            return this.#host.leaseMs / 5;
+        const dueMs = await this.#host.store.nextDueMs([...this.#lines.keys()]);
+        if (dueMs !== undefined) {
+            this.#empty = 0;
+            return Math.max(1, Math.min(dueMs, defaults.pollMs, Math.max(this.#host.leaseMs / 5, 1)));
+        }
+        if (this.#finishing.size > 0)
+            return this.#host.leaseMs / 5;
+        this.#empty++;
+        return Math.min(defaults.idlePollMs, defaults.pollMs * 2 ** Math.min(this.#empty - 1, 10));
+    }
+    #wait(ms) {
+        if (this.#woken || this.#stopping)
+            return Promise.resolve();
+        return new Promise((resolve) => {
+            const cancel = this.#clock.after(ms, () => this.#wake?.());
+            this.#wake = () => {
+                this.#wake = undefined;
+                cancel();
+                resolve();
+            };
+        });
+    }
+}
+//# sourceMappingURL=worker.js.map

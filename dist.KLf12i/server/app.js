@@ -1,0 +1,74 @@
+/**
+ * The HTTP server: `POST /in/<inbox>` takes messages, `GET /health` says that the process runs, `GET /ready` that it can
+ * do its work. No rule lives here that a library user would miss: the inboxes answer for themselves.
+ */
+import { createServer } from "node:http";
+import { H3 } from "h3";
+import { fault } from "../core/errors.js";
+import { toNode } from "./node.js";
+const IN = "/in/";
+/** Serves an instance. Throws NT_PORT when the port is taken. */
+export async function serve(nt, options) {
+    const app = pages(nt);
+    const others = toNode((request) => app.fetch(request));
+    const inboxes = new Map();
+    const server = createServer((req, res) => {
+        const path = (req.url ?? "/").split("?", 1)[0];
+        if (!path.startsWith(IN))
+            return others(req, res);
+        const name = path.slice(IN.length);
+        let handler = inboxes.get(name);
+        if (handler === undefined) {
+            const inbox = nt.inboxes.get(name);
+            if (inbox === undefined)
+                return notFound(req, res, [...nt.inboxes.keys()]);
+            inboxes.set(name, (handler = toNode(inbox.receive)));
+        }
+        handler(req, res);
+    });
+    // A sender that opens a connection and says nothing holds it for no longer than this.
+    server.headersTimeout = 15_000;
+    server.requestTimeout = 60_000;
+    server.keepAliveTimeout = 65_000;
+    const port = await listen(server, options);
+    return {
+        url: `http://${options.host ?? "127.0.0.1"}:${port}`,
+        port,
+        close: () => new Promise((resolve) => {
+            server.close(() => resolve());
+            server.closeIdleConnections();
+        }),
+    };
+}
+function pages(nt) {
+    const app = new H3();
+    app.get("/health", () => ({ status: "up" }));
+    app.get("/ready", async (event) => {
+        const found = await nt.readiness();
+        event.res.status = found.ready ? 200 : 503;
+        return found;
+    });
+    return app;
+}
+function notFound(req, res, known) {
+    req.resume();
+    const body = JSON.stringify({ status: "error", expected: `an inbox: ${known.join(", ") || "none is declared"}` });
+    res.writeHead(404, { "content-type": "application/json" }).end(body);
+}
+async function listen(server, { port, host, elsewhere = false }) {
+    for (const candidate of elsewhere ? [port, 0] : [port]) {
+        const taken = await new Promise((resolve) => {
+            server.once("error", resolve);
+            server.listen(candidate, host, () => {
+                server.removeListener("error", resolve);
+                resolve(undefined);
+            });
+        });
+        if (taken === undefined)
+            return server.address().port;
+        if (taken.code !== "EADDRINUSE")
+            throw taken;
+    }
+    throw fault("NT_PORT", { got: `${port}, which is taken` });
+}
+//# sourceMappingURL=app.js.map

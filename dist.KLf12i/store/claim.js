@@ -1,0 +1,191 @@
+import { bigints, texts, uuids } from "./binary.js";
+// claim: leases due deliveries of several consumers, first attempts before retries.
+// $1 consumers, $2 limits, $3 due times claimed up to, null to sweep from the start, $4 lease in ms. The bound stays a
+// second behind: rows commit a little after their due time was read.
+// Rows are named by an array of ids, so that the planner never scans the table for them.
+const CLAIM = `-- claim
+with want as materialized (
+  select
+    c.id as consumer_id, c.name, w.most,
+    coalesce(w.due_from::timestamptz - interval '1 second', '-infinity') as due_from
+  from unnest($1::text[], $2::text[]::int[], $3::text[]) as w (name, most, due_from)
+  join nevertwice.consumer c on c.name = w.name
+),
+picked as materialized (
+  select p.id, p.due_at, w.name
+  from want w
+  cross join lateral (
+    select first.id, first.due_at
+    from (
+      select d.id, d.due_at
+      from nevertwice.delivery d
+      where d.consumer_id = w.consumer_id
+        and d.state = 'waiting'
+        and d.due_at >= w.due_from
+        and d.due_at <= (select nevertwice.clock())
+      order by d.due_at
+      limit w.most
+      for update skip locked
+    ) first
+    union all
+    select again.id, again.due_at
+    from (
+      select d.id, d.due_at
+      from nevertwice.delivery d
+      where d.consumer_id = w.consumer_id
+        and d.state = 'retrying'
+        and d.due_at >= w.due_from
+        and d.due_at <= (select nevertwice.clock())
+      order by d.due_at
+      limit w.most
+      for update skip locked
+    ) again
+    limit w.most
+  ) p
+),
+leased as (
+  update nevertwice.delivery d
+  set
+    state = 'leased',
+    claim = uuid_hash_extended(gen_random_uuid(), 0),
+    due_at = (select nevertwice.clock()) + $4::float8 * interval '1 millisecond'
+  where d.id = any (array(select id from picked))
+  returning d.id, d.message_id, d.claim, d.attempts
+)
+select
+  l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer,
+  p.due_at::text as due_at,
+  m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
+from leased l
+join picked p on p.id = l.id
+cross join lateral (select * from nevertwice.message m where m.id = l.message_id limit 1) m
+order by p.due_at`;
+// take over: one delivery whose lease ran out, or lies further ahead than any lease can (the clock was set back).
+// $1 consumers, $2 lease in ms, $3 worker.
+const TAKE_OVER = `-- take over
+with picked as materialized (
+  select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.claim, d.due_at
+  from nevertwice.delivery d
+  where d.consumer_id = any (array(select c.id from nevertwice.consumer c where c.name = any ($1::text[])))
+    and d.state = 'leased'
+    and (
+      d.due_at <= (select nevertwice.clock())
+      or d.due_at > (select nevertwice.clock()) + ($2::float8 + 60000) * interval '1 millisecond'
+    )
+  order by d.due_at
+  limit 1
+  for update skip locked
+),
+lost as (
+  insert into nevertwice.attempt
+    (message_id, delivery_id, consumer_id, attempt, claim, outcome, ended_at, worker, error)
+  select p.message_id, p.id, p.consumer_id, p.attempts, p.claim, 'lost', nevertwice.clock(), null,
+    'its worker vanished; taken over by ' || $3::text
+  from picked p
+  where p.started
+),
+leased as (
+  update nevertwice.delivery d
+  set
+    claim = uuid_hash_extended(gen_random_uuid(), 0),
+    attempts = d.attempts + 1,
+    started = true,
+    due_at = nevertwice.clock() + $2::float8 * interval '1 millisecond'
+  where d.id = (select id from picked)
+  returning d.id, d.message_id, d.claim, d.attempts, d.consumer_id
+)
+select
+  l.id, l.message_id, l.claim, l.attempts as attempt, c.name as consumer,
+  p.due_at::text as due_at,
+  m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
+from leased l
+join picked p on p.id = l.id
+join nevertwice.consumer c on c.id = l.consumer_id
+cross join lateral (select * from nevertwice.message m where m.id = l.message_id limit 1) m`;
+// renew: extends leases. A row locked by its own transaction is skipped: it cannot be taken over, and it is not lost.
+// $1 deliveries, $2 claims, $3 lease in ms. Returns the claims that are no longer current.
+const RENEW = `-- renew
+with held as materialized (
+  select h.id, h.claim
+  from unnest($1::uuid[], $2::bigint[]) as h (id, claim)
+),
+mine as materialized (
+  select d.id
+  from nevertwice.delivery d
+  where d.id = any ($1::uuid[])
+    and exists (select from held h where h.id = d.id and h.claim = d.claim)
+  order by d.id
+  for no key update skip locked
+),
+renewed as (
+  update nevertwice.delivery d
+  set due_at = (select nevertwice.clock()) + $3::float8 * interval '1 millisecond'
+  where d.id = any (array(select id from mine))
+)
+select h.id
+from held h
+where not exists (select from nevertwice.delivery d where d.id = h.id and d.claim = h.claim)`;
+// next due: how long until the first outstanding delivery of these consumers is due, or its lease ends.
+// $1 consumers.
+const NEXT_DUE = `-- next due
+select extract(epoch from min(n.due_at) - nevertwice.clock()) * 1000 as ms
+from nevertwice.consumer c
+cross join unnest(array['waiting', 'retrying', 'leased']) as s (state)
+cross join lateral (
+  select d.due_at
+  from nevertwice.delivery d
+  where d.consumer_id = c.id and d.state = s.state
+  order by d.due_at
+  limit 1
+) n
+where c.name = any ($1::text[])`;
+function claimed(row, alone) {
+    return {
+        deliveryId: row.id,
+        messageId: row.message_id,
+        claim: row.claim,
+        consumer: row.consumer,
+        attempt: row.attempt,
+        alone,
+        dueAt: row.due_at,
+        message: {
+            id: row.message_id,
+            tenant: row.tenant,
+            source: row.source,
+            key: row.key,
+            topic: row.topic,
+            headers: row.headers,
+            body: row.body,
+            receivedAt: row.received_at,
+            ...(row.suspected_replay_of === null ? {} : { suspectedReplayOf: row.suspected_replay_of }),
+        },
+    };
+}
+export async function claim(run, wants, leaseMs) {
+    const { rows } = await run(CLAIM, [
+        texts(wants.map((want) => want.consumer)),
+        texts(wants.map((want) => String(want.limit))),
+        texts(wants.map((want) => want.dueFrom)),
+        leaseMs,
+    ]);
+    return rows.map((row) => claimed(row, false));
+}
+export async function takeOver(run, consumers, leaseMs, worker) {
+    const { rows } = await run(TAKE_OVER, [texts(consumers), leaseMs, worker]);
+    return rows[0] === undefined ? undefined : claimed(rows[0], true);
+}
+export async function renew(run, claims, leaseMs) {
+    const { rows } = await run(RENEW, [
+        uuids(claims.map((one) => one.deliveryId)),
+        bigints(claims.map((one) => one.claim)),
+        leaseMs,
+    ]);
+    const lost = new Set(rows.map((row) => row.id));
+    return claims.filter((one) => lost.has(one.deliveryId));
+}
+export async function nextDueMs(run, consumers) {
+    const { rows } = await run(NEXT_DUE, [texts(consumers)]);
+    const ms = rows[0]?.ms;
+    return ms === null || ms === undefined ? undefined : Math.max(0, Number(ms));
+}
+//# sourceMappingURL=claim.js.map

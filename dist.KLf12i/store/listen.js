@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+/** One channel a schema, so that two instances in one database do not wake each other. */
+export function channel(schema) {
+    return `nevertwice_${createHash("sha256").update(schema).digest("hex").slice(0, 12)}`;
+}
+/**
+ * LISTEN on a connection of its own. When it is lost it is opened again, with a growing pause, and the callback is
+ * called after each time, because hints may have been missed meanwhile. Polling is the truth all the same.
+ */
+export async function listen(connections, schema, onHint) {
+    let stopped = false;
+    let client;
+    let timer;
+    let failures = 0;
+    const lost = () => {
+        if (client === undefined)
+            return;
+        const gone = client;
+        client = undefined;
+        detach(gone);
+        connections.release(gone, true);
+        again();
+    };
+    const again = () => {
+        if (stopped)
+            return;
+        failures++;
+        timer = setTimeout(() => void open(), Math.min(5_000, 50 * 2 ** failures));
+    };
+    const detach = (one) => {
+        one.removeListener("notification", onHint);
+        one.removeListener("end", lost);
+        one.removeListener("error", lost);
+    };
+    const open = async () => {
+        try {
+            const opened = await connections.connect();
+            opened.on("notification", onHint);
+            opened.on("end", lost);
+            opened.on("error", lost);
+            client = opened;
+            await opened.query(`listen ${channel(schema)}`);
+            failures = 0;
+            onHint();
+        }
+        catch {
+            if (client === undefined)
+                again();
+            else
+                lost();
+        }
+    };
+    await open();
+    return async () => {
+        stopped = true;
+        clearTimeout(timer);
+        if (client === undefined)
+            return;
+        const last = client;
+        client = undefined;
+        detach(last);
+        connections.release(last, true);
+    };
+}
+//# sourceMappingURL=listen.js.map

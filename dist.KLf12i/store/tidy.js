@@ -1,0 +1,124 @@
+/**
+ * Housekeeping, one small piece at a time, by any worker.
+ *
+ * History is partitioned by the week in the message's id: four tables, one boundary, dropped together. A partition
+ * stays while a message in it has an outstanding or a dead delivery. The ledger is not partitioned (the same key would
+ * go in on both sides of a boundary); its old rows are deleted a few blocks at a time, and random keys refill the space.
+ */
+import { lowestId } from "../core/id.js";
+const WEEK_MS = 7 * 86_400_000;
+const TABLES = ["message", "attempt", "step", "duplicate"];
+/** Blocks of the ledger a call: at one call a minute ten million keys are walked in about three hours. */
+const BLOCKS = 500;
+const LOCK = `-- tidy: one at a time; whoever comes second leaves it
+select pg_try_advisory_xact_lock(hashtext('nevertwice tidy'), hashtext($1)) as mine`;
+const NOW = `-- tidy: the database's time
+select extract(epoch from nevertwice.clock()) * 1000 as ms`;
+const PARTITIONS = `-- tidy: the weeks there are. $1 schema
+select substring(c.relname from 9) as week
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname ~ '^message_[0-9]{8}$'`;
+const OWED = `-- tidy: whether something in a range of message ids is outstanding or dead. $1 from, $2 to
+select
+  exists (select from nevertwice.delivery where id >= $1::uuid and id < $2::uuid)
+  or exists (select from nevertwice.dead_letter where message_id >= $1::uuid and message_id < $2::uuid) as owed`;
+const PRUNE = `-- prune: deletes old keys in a range of blocks. $1 from block, $2 to block, $3 lowest id to keep
+delete from nevertwice.ledger l
+where l.ctid >= format('(%s,0)', $1::bigint)::tid
+  and l.ctid < format('(%s,0)', $2::bigint)::tid
+  and l.message_id < $3::uuid
+  and not exists (
+    select
+    from nevertwice.delivery d
+    where d.id between nevertwice.first_delivery(l.message_id) and nevertwice.last_delivery(l.message_id)
+      and d.message_id = l.message_id
+  )
+  and not exists (select from nevertwice.dead_letter d where d.message_id = l.message_id)`;
+const BLOCK_COUNT = `-- prune: how many blocks the ledger has. $1 schema
+select pg_relation_size(format('%I.ledger', $1::text)::regclass) / current_setting('block_size')::bigint as blocks`;
+const REFUSALS = `-- tidy: refusals past retention. $1 days
+delete from nevertwice.refusal where counted_at < nevertwice.clock() - $1::float8 * interval '1 day'`;
+export class Tidy {
+    #connections;
+    #schema;
+    #block = 0;
+    constructor(connections, schema) {
+        this.#connections = connections;
+        this.#schema = schema;
+    }
+    async run(options) {
+        const { rows } = await this.#connections.run(NOW);
+        const nowMs = Number(rows[0]?.ms);
+        await this.makePartitions(nowMs);
+        await this.#dropPartitions(nowMs - options.retainDays * 86_400_000);
+        await this.#prune(nowMs - options.dedupeDays * 86_400_000);
+        await this.#connections.run(REFUSALS, [options.retainDays]);
+    }
+    /** This week's and the next three, the week before too: an accepting process's clock may be behind. */
+    async makePartitions(nowMs) {
+        const present = await this.#weeks();
+        const first = Math.floor(nowMs / WEEK_MS) * WEEK_MS;
+        for (let week = first - WEEK_MS; week <= first + 3 * WEEK_MS; week += WEEK_MS) {
+            if (present.has(label(week)))
+                continue;
+            await this.#locked(TABLES.map((table) => `create table if not exists nevertwice.${table}_${label(week)} partition of nevertwice.${table} ` +
+                `for values from ('${lowestId(week)}') to ('${lowestId(week + WEEK_MS)}')`));
+        }
+    }
+    async #dropPartitions(beforeMs) {
+        for (const week of await this.#weeks()) {
+            const from = Date.UTC(Number(week.slice(0, 4)), Number(week.slice(4, 6)) - 1, Number(week.slice(6)));
+            const to = from + WEEK_MS;
+            if (to > beforeMs)
+                continue;
+            // Locked first and asked then: a replay locks its message's row, so none can slip in between.
+            await this.#locked([`lock table ${TABLES.map((table) => `nevertwice.${table}_${week}`).join(", ")} in access exclusive mode`], { from: lowestId(from), to: lowestId(to) }, TABLES.map((table) => `drop table nevertwice.${table}_${week}`));
+        }
+    }
+    async #prune(beforeMs) {
+        const { rows } = await this.#connections.run(BLOCK_COUNT, [this.#schema]);
+        if (this.#block >= Number(rows[0]?.blocks))
+            this.#block = 0;
+        await this.#connections.run(PRUNE, [this.#block, this.#block + BLOCKS, lowestId(beforeMs)]);
+        this.#block += BLOCKS;
+    }
+    async #weeks() {
+        const { rows } = await this.#connections.run(PARTITIONS, [this.#schema]);
+        return new Set(rows.map((row) => row.week));
+    }
+    /** DDL that gives way: it waits a second for its locks, and otherwise leaves it to the next call. */
+    async #locked(before, unlessOwed, after = []) {
+        const client = await this.#connections.connect();
+        let failed = true;
+        try {
+            await client.query("begin isolation level read committed");
+            await client.query("set local lock_timeout = 1000");
+            const { rows } = await client.query({ text: LOCK, values: [this.#schema] });
+            if (rows[0].mine) {
+                for (const text of before)
+                    await client.query(this.#connections.placed(text));
+                let owed = false;
+                if (unlessOwed !== undefined) {
+                    const asked = await client.query({
+                        text: this.#connections.placed(OWED),
+                        values: [unlessOwed.from, unlessOwed.to],
+                    });
+                    owed = asked.rows[0].owed;
+                }
+                if (!owed)
+                    for (const text of after)
+                        await client.query(this.#connections.placed(text));
+            }
+            await client.query("commit");
+            failed = false;
+        }
+        finally {
+            this.#connections.release(client, failed);
+        }
+    }
+}
+function label(weekMs) {
+    return new Date(weekMs).toISOString().slice(0, 10).replaceAll("-", "");
+}
+//# sourceMappingURL=tidy.js.map

@@ -1,0 +1,142 @@
+import { isUuid } from "../../core/id.ts";
+import type { Reader } from "./reader.ts";
+
+// find message: by its id, by a delivery's id (which begins with the message's time), or by its key. $1 id.
+const FIND = `-- find message
+select m.id
+from nevertwice.message m
+where m.id = $1::uuid
+union
+select a.message_id
+from nevertwice.attempt a
+where a.message_id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
+  and a.delivery_id = $1::uuid
+union
+select d.message_id
+from nevertwice.delivery d
+where d.id = $1::uuid`;
+
+const FIND_BY_KEY = `-- find message by key. $1 key
+select m.id
+from nevertwice.message m
+where m.key = $1
+order by m.id desc
+limit 20`;
+
+const MESSAGE = `-- show message. $1 message
+select m.id, m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
+from nevertwice.message m
+where m.id = $1::uuid`;
+
+const DUPLICATES = `-- show duplicates. $1 message
+select received_at, copies, conflict, headers, body
+from nevertwice.duplicate
+where message_id = $1::uuid
+order by received_at`;
+
+const DELIVERIES = `-- show deliveries: the outstanding and the settled ones. $1 message
+select s.id, c.name as consumer, s.state, s.due_at, s.attempts, r.replay_of, r.replayed_at, r.reason
+from (
+  select d.id, d.consumer_id, d.state, d.due_at, d.attempts
+  from nevertwice.delivery d
+  where d.id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
+    and d.message_id = $1::uuid
+  union all
+  select a.delivery_id, a.consumer_id, a.outcome, null, a.attempt
+  from nevertwice.attempt a
+  where a.message_id = $1::uuid
+    and a.outcome in ('completed', 'dead', 'cancelled')
+) s
+join nevertwice.consumer c on c.id = s.consumer_id
+left join nevertwice.replay r on r.delivery_id = s.id
+order by c.name, r.replayed_at nulls first`;
+
+const ATTEMPTS = `-- show attempts. $1 message
+select delivery_id, attempt, reruns, outcome, started_at, ended_at, worker, error
+from nevertwice.attempt
+where message_id = $1::uuid
+order by ended_at, attempt`;
+
+const STEPS = `-- show steps. $1 message
+select c.name as consumer, s.name as step, s.idempotency_key, s.tries, s.started_at, s.ended_at, s.result, s.error
+from nevertwice.step s
+join nevertwice.consumer c on c.id = s.consumer_id
+where s.message_id = $1::uuid
+order by s.started_at`;
+
+export interface ShownDelivery {
+  readonly id: string;
+  readonly consumer: string;
+  /** waiting, retrying, leased; or how it ended: completed, dead, cancelled. */
+  readonly state: string;
+  readonly due_at: Date | null;
+  readonly attempts: number;
+  readonly replay_of: string | null;
+  readonly replayed_at: Date | null;
+  readonly reason: string | null;
+}
+
+export interface ShownAttempt {
+  readonly delivery_id: string;
+  readonly attempt: number;
+  readonly reruns: number;
+  readonly outcome: string;
+  readonly started_at: Date | null;
+  readonly ended_at: Date;
+  readonly worker: string | null;
+  readonly error: string | null;
+}
+
+export interface ShownMessage {
+  readonly message: {
+    readonly id: string;
+    readonly tenant: string;
+    readonly source: string;
+    readonly key: string;
+    readonly topic: string;
+    readonly received_at: Date;
+    readonly suspected_replay_of: string | null;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Buffer;
+  };
+  readonly duplicates: readonly {
+    readonly received_at: Date;
+    readonly copies: number;
+    readonly conflict: boolean;
+    readonly headers: Readonly<Record<string, string>> | null;
+    readonly body: Buffer | null;
+  }[];
+  readonly deliveries: readonly ShownDelivery[];
+  readonly attempts: readonly ShownAttempt[];
+  readonly steps: readonly {
+    readonly consumer: string;
+    readonly step: string;
+    readonly idempotency_key: string;
+    readonly tries: number;
+    readonly started_at: Date;
+    readonly ended_at: Date | null;
+    readonly result: unknown;
+    readonly error: string | null;
+  }[];
+}
+
+/** The ids of the messages that a message id, a delivery id or a key names: one, none, or one a source. */
+export async function findMessages(reader: Reader, named: string): Promise<readonly string[]> {
+  const found = isUuid(named) ? (await reader.query<{ id: string }>(FIND, [named])).rows : [];
+  const rows = found.length > 0 ? found : (await reader.query<{ id: string }>(FIND_BY_KEY, [named])).rows;
+  return rows.map((row) => row.id);
+}
+
+/** All that is known about a message. */
+export async function showMessage(reader: Reader, id: string): Promise<ShownMessage | undefined> {
+  const read = async <Row>(text: string): Promise<Row[]> => (await reader.query<Row>(text, [id])).rows;
+  const [message] = await read<ShownMessage["message"]>(MESSAGE);
+  if (message === undefined) return undefined;
+  return {
+    message,
+    duplicates: await read(DUPLICATES),
+    deliveries: await read(DELIVERIES),
+    attempts: await read(ATTEMPTS),
+    steps: await read(STEPS),
+  };
+}
