@@ -25,7 +25,7 @@ const url = embedded?.url ?? (given as string);
 const pool = new pg.Pool({ connectionString: url, max: 4 });
 pool.on("error", () => {});
 const stopping = { asked: false };
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop());
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop());
 
 const secrets = readSecrets();
 await pool.query(await readFile("examples/shop/tables.sql", "utf8"));
@@ -150,6 +150,8 @@ function readSecrets(): { stripe: string; github: string } {
 }
 
 async function stop(): Promise<void> {
+  // Ctrl-C can arrive twice: from the terminal, and handed on by npm.
+  if (stopping.asked) return;
   stopping.asked = true;
   await stopProcesses();
   rmSync(serverFile, { force: true });
