@@ -37,6 +37,8 @@ export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
  * do not come back at one moment. `random` is in [0, 1).
  */
 export function backoffMs(policy: RetryPolicy, attempt: number, random: number): number {
-  const bound = Math.min(policy.maxMs, policy.baseMs * policy.factor ** Math.min(attempt - 1, 1_000));
+  // Nothing times the infinite growth of a late attempt would be NaN.
+  const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (attempt - 1);
+  const bound = Math.min(policy.maxMs, grown);
   return Math.round(bound * random);
 }

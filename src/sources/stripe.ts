@@ -62,7 +62,7 @@ export function stripe<Event extends { readonly type: string } = { type: string 
 }
 
 /** The headers of a test event, as Stripe would sign it. */
-export function signStripe(body: string, secret: string, nowMs: number): Record<string, string> {
+export function signStripe(body: string | Uint8Array, secret: string, nowMs: number): Record<string, string> {
   const time = Math.floor(nowMs / 1_000);
   return { "stripe-signature": `t=${time},v1=${hmac("sha256", secret, `${time}.`, body).toString("hex")}` };
 }

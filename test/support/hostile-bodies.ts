@@ -1,0 +1,31 @@
+/** Bodies that have broken receivers. Each must be stored byte for byte or refused with 4xx: never 5xx, never a loop. */
+const text = (value: string): Uint8Array => Buffer.from(value, "utf8");
+
+export const hostileBodies: ReadonlyMap<string, Uint8Array> = new Map([
+  ["empty", new Uint8Array(0)],
+  ["one NUL", new Uint8Array([0])],
+  ["not UTF-8", new Uint8Array([0xff, 0xfe, 0x7b, 0xc3, 0x28, 0x7d])],
+  ["a cut UTF-8 sequence", new Uint8Array([0x7b, 0x22, 0xe2, 0x82])],
+  ["a byte order mark", Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), text('{"id":"evt_bom","type":"t"}')])],
+  ["NUL in JSON", text('{"id":"evt_nul","type":"t","a":"\\u0000"}')],
+  ["a lone surrogate", text('{"id":"evt_lone","type":"t","a":"\\ud800"}')],
+  ["a huge exponent", text('{"id":"evt_exp","type":"t","a":1e999999999}')],
+  ["a long number", text(`{"id":"evt_long","type":"t","a":${"9".repeat(100_000)}}`)],
+  ["deep arrays", text(`${"[".repeat(100_000)}${"]".repeat(100_000)}`)],
+  ["deep objects", text(`{"id":"evt_deep","type":"t","a":${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}}`)],
+  ["an open string", text('{"id":"evt_open","type":"t","a":"')],
+  ["an open backslash", text('{"id":"evt_slash","type":"t","a":"\\')],
+  ["a trailing comma", text('{"id":"evt_comma","type":"t",}')],
+  ["a number as id, at 2^53", text('{"id":9007199254740992,"type":"t"}')],
+  ["a number as id, above 2^53", text('{"id":9007199254740993,"type":"t"}')],
+  ["an id that is an object", text('{"id":{"a":1},"type":"t"}')],
+  ["an id with control characters", text('{"id":"evt_\\n\\u001b[2J","type":"t"}')],
+  ["an empty id", text('{"id":"","type":"t"}')],
+  ["a long id", text(`{"id":"${"x".repeat(10_000)}","type":"t"}`)],
+  ["two ids", text('{"id":"evt_first","id":"evt_second","type":"t"}')],
+  ["an escaped name", text('{"\\u0069d":"evt_escaped","type":"t"}')],
+  ["__proto__", text('{"__proto__":{"id":"evt_proto"},"type":"t"}')],
+  ["a JSON string", text('"{\\"id\\":\\"evt_string\\"}"')],
+  ["null", text("null")],
+  ["white space", text(" \t\r\n")],
+]);
