@@ -27,7 +27,7 @@ export class Line {
   #countedAt: number;
   #perSecond = 0;
   /** The lower bound of the next claim. */
-  dueFrom: string | undefined;
+  dueFrom: number | undefined;
   /** The last claim came back full. */
   mayHaveMore = false;
 

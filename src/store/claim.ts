@@ -20,12 +20,13 @@ import type { Run } from "./accept.ts";
 // claim: leases due deliveries of several consumers, first attempts before retries.
 // $1 consumers, $2 limits, $3 due times claimed up to, null to sweep from the start, $4 lease in ms. The bound stays a
 // second behind: rows commit a little after their due time was read.
+// Times come back as seconds since the epoch: as text they would hang on the session's DateStyle.
 // Rows are named by an array of ids, so that the planner never scans the table for them.
 const CLAIM = `-- claim
 with want as materialized (
   select
     c.id as consumer_id, c.name, w.most,
-    coalesce(w.due_from::timestamptz - interval '1 second', '-infinity') as due_from
+    coalesce(to_timestamp(w.due_from::float8) - interval '1 second', '-infinity') as due_from
   from unnest($1::text[], $2::text[]::int[], $3::text[]) as w (name, most, due_from)
   join nevertwice.consumer c on c.name = w.name
 ),
@@ -72,8 +73,8 @@ leased as (
 )
 select
   l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer,
-  p.due_at::text as due_at,
-  m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
+  date_part('epoch', p.due_at) as due_at,
+  m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
 join picked p on p.id = l.id
 cross join lateral (select * from nevertwice.message m where m.id = l.message_id limit 1) m
@@ -115,8 +116,8 @@ leased as (
 )
 select
   l.id, l.message_id, l.claim, l.attempts as attempt, c.name as consumer,
-  p.due_at::text as due_at,
-  m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, m.headers, m.body
+  date_part('epoch', p.due_at) as due_at,
+  m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
 join picked p on p.id = l.id
 join nevertwice.consumer c on c.id = l.consumer_id
@@ -142,7 +143,7 @@ renewed as (
   set due_at = (select nevertwice.clock()) + $3::float8 * interval '1 millisecond'
   where d.id = any (array(select id from mine))
 )
-select h.id
+select h.claim
 from held h
 where not exists (select from nevertwice.delivery d where d.id = h.id and d.claim = h.claim)`;
 
@@ -167,12 +168,12 @@ interface ClaimedRow {
   readonly claim: string;
   readonly attempt: number;
   readonly consumer: string;
-  readonly due_at: string;
+  readonly due_at: number;
   readonly tenant: string;
   readonly source: string;
   readonly key: string;
   readonly topic: string;
-  readonly received_at: Date;
+  readonly received_at: number;
   readonly suspected_replay_of: string | null;
   readonly headers: Record<string, string>;
   readonly body: Uint8Array;
@@ -195,7 +196,7 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
       topic: row.topic,
       headers: row.headers,
       body: row.body,
-      receivedAt: row.received_at,
+      receivedAt: new Date(row.received_at * 1_000),
       ...(row.suspected_replay_of === null ? {} : { suspectedReplayOf: row.suspected_replay_of }),
     },
   };
@@ -205,7 +206,7 @@ export async function claim(run: Run, wants: readonly Want[], leaseMs: number): 
   const { rows } = await run<ClaimedRow>(CLAIM, [
     texts(wants.map((want) => want.consumer)),
     texts(wants.map((want) => String(want.limit))),
-    texts(wants.map((want) => want.dueFrom)),
+    texts(wants.map((want) => want.dueFrom?.toString())),
     leaseMs,
   ]);
   return rows.map((row) => claimed(row, false));
@@ -222,13 +223,13 @@ export async function takeOver(
 }
 
 export async function renew(run: Run, claims: readonly Claim[], leaseMs: number): Promise<readonly Claim[]> {
-  const { rows } = await run<{ id: string }>(RENEW, [
+  const { rows } = await run<{ claim: string }>(RENEW, [
     uuids(claims.map((one) => one.deliveryId)),
     bigints(claims.map((one) => one.claim)),
     leaseMs,
   ]);
-  const lost = new Set(rows.map((row) => row.id));
-  return claims.filter((one) => lost.has(one.deliveryId));
+  const lost = new Set(rows.map((row) => row.claim));
+  return claims.filter((one) => lost.has(one.claim));
 }
 
 export async function nextDueMs(run: Run, consumers: readonly string[]): Promise<number | undefined> {

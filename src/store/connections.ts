@@ -1,7 +1,7 @@
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { QueryResult } from "../core/ports/store.ts";
-import type { ClientLike, PoolLike } from "./driver.ts";
+import { type Answer, type ClientLike, type DriverQuery, inOneWrite, type PoolLike } from "./driver.ts";
 
 /**
  * Connections of one pool. A client whose statement failed for want of a connection, or whose cached plan was broken by
@@ -10,6 +10,8 @@ import type { ClientLike, PoolLike } from "./driver.ts";
  */
 export class Connections {
   readonly pool: PoolLike;
+  /** Whether single statements need a transaction that names its isolation level. */
+  explicit = false;
   readonly #place: (text: string) => string;
   readonly #placed = new Map<string, string>();
   readonly #names: Map<string, string> | undefined;
@@ -63,21 +65,33 @@ export class Connections {
     client.release(destroy);
   }
 
-  /** One statement in a transaction of its own. */
+  /**
+   * One statement in a transaction of its own, READ COMMITTED: where the database's default is another level, the
+   * transaction has to say so, because there is no session to set it in behind a transaction pooler.
+   */
   async run<Row>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
     const client = await this.connect();
     let broken = true;
     try {
-      const result = await client.query({ text: this.placed(text), values: [...values], queryMode: "extended" });
+      const query = { text: this.placed(text), values: [...values], queryMode: "extended" as const };
+      const result = this.explicit ? await explicitly(client, query) : await client.query(query);
       broken = false;
       return { rows: result.rows as Row[], rowCount: result.rowCount };
     } catch (error) {
-      broken = isBroken(error);
+      broken = this.explicit || isBroken(error);
       throw error;
     } finally {
       this.release(client, broken);
     }
   }
+}
+
+async function explicitly(client: ClientLike, query: DriverQuery): Promise<Answer> {
+  const [, result, ended] = await inOneWrite(client, () =>
+    Promise.all([client.query("begin isolation level read committed"), client.query(query), client.query("commit")]),
+  );
+  if (ended.command !== "COMMIT") throw fault("NT_TX_ABORTED", { got: `the tag ${ended.command}` });
+  return result;
 }
 
 const MOST_PREPARED = 200;

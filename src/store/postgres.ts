@@ -31,6 +31,7 @@ select
   current_setting('server_version') as server_version,
   current_setting('fsync') as fsync,
   current_setting('synchronous_commit') as synchronous_commit,
+  current_setting('default_transaction_isolation') as isolation,
   pg_is_in_recovery() as in_recovery,
   extract(epoch from clock_timestamp()) * 1000 as ms`;
 
@@ -92,10 +93,12 @@ export class PostgresStore implements Store {
       server_version: string;
       fsync: string;
       synchronous_commit: string;
+      isolation: string;
       in_recovery: boolean;
     }>(INSPECT);
     const row = rows[0];
     if (row === undefined) throw fault("NT_DATABASE_AWAY", { got: "no answer" });
+    this.#connections.explicit = row.isolation !== "read committed";
     if (row.in_recovery) throw fault("NT_DATABASE_STANDBY", { got: "a standby" });
     return {
       serverVersion: row.server_version,

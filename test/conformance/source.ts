@@ -49,7 +49,7 @@ export function sourceConformance(one: SourceCase): void {
       expect(rotating.verify(incoming(one.sign(one.body("id_1"), other, "id_1", NOW_MS))).ok).toBe(true);
     });
 
-    test.runIf(one.signed)("refuses a body that was changed by one byte", () => {
+    if (one.signed) test("refuses a body that was changed by one byte", () => {
       const body = Buffer.from(good.body);
       body[body.length - 2] = (body[body.length - 2] ?? 0) ^ 1;
       expect(source.verify(incoming({ ...good, body }))).toMatchObject({ ok: false, status: 401 });
@@ -80,7 +80,7 @@ export function sourceConformance(one: SourceCase): void {
       }
     });
 
-    test.runIf(source.toleranceMs !== undefined)("refuses a timestamp outside the window, past and future", () => {
+    if (source.toleranceMs !== undefined) test("refuses a timestamp outside the window, past and future", () => {
       const tolerance = source.toleranceMs ?? 0;
       expect(source.verify(incoming(good, NOW_MS + tolerance - 1_000)).ok).toBe(true);
       expect(source.verify(incoming(good, NOW_MS + tolerance + 2_000))).toMatchObject({ reason: "timestamp-too-old" });

@@ -45,7 +45,7 @@ export interface Want {
   readonly consumer: string;
   readonly limit: number;
   /** `dueAt` of the last one claimed: rows due a second before it are skipped. Undefined sweeps from the start. */
-  readonly dueFrom: string | undefined;
+  readonly dueFrom: number | undefined;
 }
 
 /** Names one execution. */
@@ -62,8 +62,8 @@ export interface Claimed extends Claim {
   readonly attempt: number;
   /** Its last lease ran out: it runs alone, and this execution is counted already. */
   readonly alone: boolean;
-  /** On the database's clock, in its own words: only ever handed back to it, as `dueFrom`. */
-  readonly dueAt: string;
+  /** Seconds since the epoch, on the database's clock: only ever handed back to it, as `dueFrom`. */
+  readonly dueAt: number;
   readonly message: StoredMessage;
 }
 

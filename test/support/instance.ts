@@ -1,0 +1,57 @@
+import { afterAll, beforeAll } from "vitest";
+import pg from "pg";
+import type { Logger } from "../../src/core/ports/logger.ts";
+import { Nevertwice, type NevertwiceOptions } from "../../src/index.ts";
+import { freshDatabase } from "./database.ts";
+
+/** Keeps what was logged, so that a test can ask, and shows nothing. */
+export function keepingLogger(): Logger & { readonly lines: { level: string; event: string; fields: object }[] } {
+  const lines: { level: string; event: string; fields: object }[] = [];
+  const keep = (level: string) => (fields: object, event: string) => void lines.push({ level, event, fields });
+  return { lines, debug: keep("debug"), info: keep("info"), warn: keep("warn"), error: keep("error") };
+}
+
+export interface TestDatabase {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  /** Rows of a statement on a connection beside the product. */
+  rows<Row = Record<string, any>>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** One instance of the product; stopped after the tests of the file. */
+  open(options?: Partial<NevertwiceOptions>): Nevertwice;
+}
+
+/** A database of its own for the tests of a file, with a table `effect` that takes everything twice. */
+export function testDatabase(): TestDatabase {
+  const opened: Nevertwice[] = [];
+  let fresh: Awaited<ReturnType<typeof freshDatabase>>;
+  let pool: pg.Pool;
+  beforeAll(async () => {
+    fresh = await freshDatabase();
+    pool = new pg.Pool({ connectionString: fresh.url, max: 8 });
+    pool.on("error", () => {});
+    await pool.query("create table effect (name text not null, n int)");
+    await pool.query("create table hot (id int primary key, n int not null default 0)");
+    await pool.query("insert into hot (id) select generate_series(1, 20)");
+  });
+  afterAll(async () => {
+    await Promise.all(opened.map((nt) => nt.stop({ deadlineMs: 1_000 })));
+    await pool.end();
+    await fresh.drop();
+  });
+  return {
+    get url() {
+      return fresh.url;
+    },
+    get pool() {
+      return pool;
+    },
+    async rows<Row>(text: string, values?: unknown[]) {
+      return (await pool.query(text, values)).rows as Row[];
+    },
+    open(options = {}) {
+      const nt = new Nevertwice({ database: fresh.url, logger: keepingLogger(), leaseMs: 2_000, ...options });
+      opened.push(nt);
+      return nt;
+    },
+  };
+}
