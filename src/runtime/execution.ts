@@ -52,7 +52,8 @@ export class Execution {
     this.#reruns = reruns;
     this.#began = host.clock.monotonic();
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.#tx = new HandlerTx(lanes, claimed, consumer, alone || claimed.alone, host);
+    const how = reruns > 0 ? "again" : alone || claimed.alone ? "alone" : "shared";
+    this.#tx = new HandlerTx(lanes, claimed, consumer, how, host);
     this.#steps = new Steps(host, claimed, consumer.name, this.#tx, () => this.#signal());
   }
 
@@ -129,6 +130,7 @@ export class Execution {
       const end = await turn.settled;
       if (end.kind === "committed") return { kind: "settled-in-tx" };
       if (end.kind === "again") return { kind: "again", claim: end.claim };
+      if (end.kind === "failed") return { kind: "settle", settlement: { ...this.#failed(end.error), ...end.claim } };
       if (end.kind === "superseded") return { kind: "superseded", settlement: this.#settlement("interrupted") };
       if (end.kind === "unknown") return { kind: "left" };
     }

@@ -27,7 +27,7 @@ export class HandlerTx implements Tx {
   readonly #lanes: Lanes;
   readonly #claimed: Claimed;
   readonly #consumer: Consumer;
-  readonly #alone: boolean;
+  readonly #how: "shared" | "alone" | "again";
   readonly #host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger };
   readonly #sent = new Map<string, number>();
   #given: { tx: Transaction; single: boolean } | undefined;
@@ -40,13 +40,13 @@ export class HandlerTx implements Tx {
     lanes: Lanes,
     claimed: Claimed,
     consumer: Consumer,
-    alone: boolean,
+    how: "shared" | "alone" | "again",
     host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
   ) {
     this.#lanes = lanes;
     this.#claimed = claimed;
     this.#consumer = consumer;
-    this.#alone = alone;
+    this.#how = how;
     this.#host = host;
   }
 
@@ -129,7 +129,7 @@ export class HandlerTx implements Tx {
 
   async #enter(): Promise<{ tx: Transaction; single: boolean }> {
     if (this.#given !== undefined) return this.#given;
-    this.turn ??= this.#lanes.enter(this.#claimed, this.#alone);
+    this.turn ??= this.#lanes.enter(this.#claimed, this.#how);
     this.#given = await this.turn.begun;
     return this.#given;
   }

@@ -12,13 +12,15 @@
  *   done, the waiter runs again alone after that, and the group size is halved and grows again slowly.
  * - What leaks past a savepoint never runs in a group; neither does a step while `tx` is open (its request could carry
  *   a neighbour's uncommitted write outside). Both leave the groups for good, and so does whoever is slow.
+ * - Whoever is rolled back although it ran alone (a deferred constraint, a settlement that its own role may not write) has
+ *   failed: it is counted, or it would run for ever.
  * - A settlement that matches fewer rows than members is an error of the statement, so the COMMIT that travels right
  *   behind it rolls all back; each member runs again alone, under a new claim.
  *
  * What it does not promise: `now()` is the group's, and a neighbour's effects are visible inside it before they commit.
  */
 import { defaults } from "../core/defaults.ts";
-import { isFault } from "../core/errors.ts";
+import { fault, isFault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Claim, Store, Transaction } from "../core/ports/store.ts";
 import { sqlState } from "./group-commit.ts";
@@ -31,6 +33,8 @@ const SLOW_MS = 250;
 const GROUP_MS = 100;
 /** Transactions of one consumer at a time: 4 leave idle what the wire costs, more only wait for each other's rows. */
 const GROUP_LANES = 6;
+/** Those that waited for a lock run again two at a time: all at once they would wait for each other, in circles. */
+const AGAIN_LANES = 2;
 
 export interface LanesHost {
   readonly store: Store;
@@ -48,6 +52,9 @@ export class Lanes {
   readonly #host: LanesHost;
   readonly #timeoutMs: number;
   #waiting: Turn[] = [];
+  /** Those that run again. */
+  #again: Turn[] = [];
+  #runningAgain = 0;
   #drivers = 0;
   #size: number = defaults.groupMax;
   grouped: boolean;
@@ -58,9 +65,10 @@ export class Lanes {
     this.grouped = options.grouped;
   }
 
-  enter(claim: Claim, alone: boolean): Turn {
-    const turn = new Turn(claim, alone);
-    this.#waiting.push(turn);
+  /** Queues for a transaction: shared, one's own, or one's own because it runs again. */
+  enter(claim: Claim, how: "shared" | "alone" | "again"): Turn {
+    const turn = new Turn(claim, how !== "shared");
+    (how === "again" ? this.#again : this.#waiting).push(turn);
     const most = this.grouped && this.#size > 1 ? GROUP_LANES : GROUP_LANES * 2;
     if (this.#drivers < most) {
       this.#drivers++;
@@ -72,30 +80,27 @@ export class Lanes {
   async #drive(): Promise<void> {
     await this.#host.transactions.take();
     try {
-      for (let first = this.#next(); first !== undefined; first = this.#next()) {
+      for (;;) {
+        const again = this.#runningAgain < AGAIN_LANES ? take(this.#again) : undefined;
+        const first = again ?? take(this.#waiting);
+        if (first === undefined) return;
+        if (again !== undefined) this.#runningAgain++;
         await this.#group(first);
+        if (again !== undefined) this.#runningAgain--;
       }
     } finally {
       this.#host.transactions.give();
     }
   }
 
-  #next(): Turn | undefined {
-    for (let turn = this.#waiting.shift(); turn !== undefined; turn = this.#waiting.shift()) {
-      if (!turn.cancelled) return turn;
-    }
-    return undefined;
-  }
-
   /** The next turn that may join a group. */
   #nextMember(): Turn | undefined {
-    if (this.#waiting[0]?.alone === true) return undefined;
-    return this.#next();
+    return this.#waiting[0]?.alone === true ? undefined : take(this.#waiting);
   }
 
   async #group(first: Turn): Promise<void> {
     const { store, clock, worker, leaseMs } = this.#host;
-    const single = first.alone || !this.grouped || this.#size <= 1;
+    const single = first.alone || !this.grouped;
     let tx: Transaction;
     try {
       tx = await store.begin(
@@ -123,7 +128,9 @@ export class Lanes {
         if (!single) tx.savepoint(name);
         turn.give(tx, single);
         const verdict = await turn.ended;
-        if (turn.leaves || clock.monotonic() - turnBegan > SLOW_MS) this.grouped = false;
+        // Alone it may have waited for a lock, which says nothing about the handler.
+        const slow = !single && clock.monotonic() - turnBegan > SLOW_MS;
+        if (turn.leaves || slow) this.grouped = false;
         if (isLost(turn.error)) broken = true;
         if (verdict === "keep") kept.push(turn);
         else if (verdict === "again") waiters.push(turn);
@@ -138,15 +145,15 @@ export class Lanes {
     }
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
     else if (kept.length >= this.#size) this.#size = Math.min(defaults.groupMax, Math.ceil(this.#size * 1.1));
-    await this.#end(tx, kept, broken);
+    await this.#end(tx, kept, broken, single);
     // Not awaited: the lane goes on while their new claims are fetched.
-    void this.#again(waiters);
+    void this.#runAgain(waiters);
   }
 
-  async #end(tx: Transaction, kept: readonly Turn[], broken: boolean): Promise<void> {
+  async #end(tx: Transaction, kept: readonly Turn[], broken: boolean, single: boolean): Promise<void> {
     if (broken || kept.length === 0) {
       await tx.rollback();
-      await this.#again(kept);
+      await this.#runAgain(kept);
       return;
     }
     const outcome = await tx.settleAndCommit(
@@ -156,19 +163,20 @@ export class Lanes {
       if (kept.some((turn) => turn.sends)) this.#host.hint();
       for (const turn of kept) turn.settle({ kind: "committed" });
     } else if (outcome === "rolled-back") {
-      await this.#again(kept);
+      const error = tx.rollbackCause ?? fault("NT_TX_LOST", { got: "the tag ROLLBACK" });
+      await this.#runAgain(kept, single ? { error } : undefined);
     } else {
       await this.#resolve(kept);
     }
   }
 
   /** Rolled back for sure: each runs again alone, the same attempt under a new claim, or learns that it lost its claim. */
-  async #again(turns: readonly Turn[]): Promise<void> {
-    for (const turn of turns) await this.#resolve([turn]);
+  async #runAgain(turns: readonly Turn[], failure?: { error: unknown }): Promise<void> {
+    for (const turn of turns) await this.#resolve([turn], failure);
   }
 
   /** Nothing is concluded from a plain read: one fenced update decides, for all members of the transaction together. */
-  async #resolve(turns: readonly Turn[]): Promise<void> {
+  async #resolve(turns: readonly Turn[], failure?: { error: unknown }): Promise<void> {
     if (turns.length === 0) return;
     try {
       const found = await this.#host.store.resolve(turns.map((turn) => turn.claim), this.#host.leaseMs);
@@ -178,13 +186,19 @@ export class Lanes {
           continue;
         }
         const claim = found.claims.find((candidate) => candidate.deliveryId === turn.claim.deliveryId);
-        turn.settle(claim === undefined ? { kind: "superseded" } : { kind: "again", claim });
+        if (claim === undefined) turn.settle({ kind: "superseded" });
+        else turn.settle(failure === undefined ? { kind: "again", claim } : { kind: "failed", claim, ...failure });
       }
     } catch {
       // Left to the claim loop, which is safe: when the lease ends the delivery is taken over.
       for (const turn of turns) turn.settle({ kind: "unknown" });
     }
   }
+}
+
+function take(turns: Turn[]): Turn | undefined {
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) if (!turn.cancelled) return turn;
+  return undefined;
 }
 
 /** The connection is gone, or PostgreSQL ended the session. */

@@ -4,7 +4,9 @@ import type { Claim, Transaction } from "../core/ports/store.ts";
 export type TurnEnd =
   | { readonly kind: "committed" | "superseded" | "unknown" | "undone" }
   /** Rolled back through no fault of its own: to be run again alone, under the new claim. */
-  | { readonly kind: "again"; readonly claim: Claim };
+  | { readonly kind: "again"; readonly claim: Claim }
+  /** Rolled back although it ran alone: its own doing, and a failed attempt, to be settled under the new claim. */
+  | { readonly kind: "failed"; readonly claim: Claim; readonly error: unknown };
 
 export interface Figures {
   readonly ranMs: number;

@@ -203,6 +203,7 @@ export class Worker {
       this.#resume ??= this.#clock.after(0, () => {
         this.#resume = undefined;
         this.#burst = 0;
+        if (this.#stopping) return;
         for (const each of this.#lines.values()) this.#dispatch(each);
       });
     }
@@ -225,10 +226,15 @@ export class Worker {
     if (item.claimed.alone && ended.kind !== "again") this.#alone--;
     if (ended.kind === "again") {
       this.#leases.release(item.claimed);
+      line.done();
       const claimed = { ...item.claimed, ...ended.claim };
+      if (this.#stopping) {
+        await this.#settler.settle({ ...claimed, outcome: "interrupted" });
+        return;
+      }
       this.#hold(claimed);
       line.addFirst({ claimed, alone: true, reruns: item.reruns + 1 });
-      if (!this.#stopping) this.#dispatch(line);
+      this.#dispatch(line);
       return;
     }
     if (ended.kind === "superseded") await this.#settler.recordSuperseded(ended.settlement);

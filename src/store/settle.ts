@@ -77,7 +77,8 @@ ended as (
     and d.claim = s.claim
     and s.outcome in ('completed', 'dead')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
-    d.attempts + case when d.started then 0 else 1 end as attempt
+    -- One that was taken over only to be buried never ran: it is no attempt.
+    d.attempts + case when not d.started then 1 when s.ran_ms is null then -1 else 0 end as attempt
 ),
 again as (
   update nevertwice.delivery d

@@ -55,6 +55,8 @@ class PostgresTransaction implements Transaction {
   readonly #worker: string;
   #over = false;
   #savepoint: string | undefined;
+  #role = false;
+  rollbackCause: unknown;
 
   constructor(connections: Connections, client: ClientLike, lane: string, worker: string) {
     this.#connections = connections;
@@ -64,6 +66,8 @@ class PostgresTransaction implements Transaction {
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<QueryResult> {
+    // A tenant's role may not settle deliveries: it is put down before the settlement.
+    this.#role ||= /\brole\b|\bauthorization\b/i.test(text);
     const named = this.#connections.named(text);
     const result = await this.#send({ ...named, text, values: [...values], queryMode: "extended" });
     return { rows: result.rows as Record<string, unknown>[], rowCount: result.rowCount };
@@ -91,8 +95,10 @@ class PostgresTransaction implements Transaction {
     if (settlements.some((one) => one.outcome !== "completed")) throw new Error("only completions commit with effects");
     return this.#commit(() =>
       inOneWrite(this.#client, async () => {
+        const roleless = this.#role ? this.#client.query("set local role none") : undefined;
         const settled = settle((text, values) => this.#own(text, values), settlements, this.#worker, this.#lane, true);
-        const [settling, commit] = await Promise.allSettled([settled, this.#client.query("commit")]);
+        const [settling, commit] = await Promise.allSettled([settled, this.#client.query("commit"), roleless]);
+        if (settling.status === "rejected") this.rollbackCause = settling.reason;
         // The settlement's error aborted the transaction: COMMIT answers with the tag ROLLBACK.
         if (commit.status === "rejected") throw commit.reason;
         if (settling.status === "rejected" && commit.value.command === "COMMIT") throw settling.reason;
@@ -118,6 +124,7 @@ class PostgresTransaction implements Transaction {
     } catch (error) {
       this.#end(true);
       // PostgreSQL answered, and not because it was going away: a deferred constraint failed, say.
+      this.rollbackCause ??= error;
       return isBroken(error) ? "unknown" : "rolled-back";
     } finally {
       clearTimeout(timer);

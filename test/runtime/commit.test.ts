@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { Store, Transaction } from "../../src/core/ports/store.ts";
 import { openStore } from "../../src/store/open.ts";
 import { until } from "../support/database.ts";
-import { keepingLogger, testDatabase } from "../support/instance.ts";
+import { testDatabase } from "../support/instance.ts";
+import { keepingLogger } from "../support/logger.ts";
 
 const db = testDatabase();
 

@@ -124,6 +124,20 @@ describe("group settlement", () => {
     expect((await db.rows<{ n: number }>("select sum(n)::int as n from hot where id between 2 and 6"))[0]?.n).toBe(800);
   });
 
+  test("what cannot be committed even alone is a failed attempt, not a run without end", async () => {
+    const nt = db.open();
+    await db.pool.query("create table deferred (id int unique deferrable initially deferred)");
+    nt.on("unique", { concurrency: 10, retry: { baseMs: 1, maxMs: 2, maxAttempts: 3 } }, async ({ i }: { i: number }, { tx }) => {
+      await tx.query("insert into deferred values ($1)", [i % 19]);
+    });
+    await nt.sendMany(many("unique", 20));
+    await nt.start();
+    await until("all settled", async () => (await db.rows("select from nevertwice.delivery")).length === 0);
+    const log = await attempts("unique");
+    expect(log.filter((row) => row.outcome === "completed")).toHaveLength(19);
+    expect(log.filter((row) => row.outcome === "dead").map((row) => row.attempt)).toEqual([3]);
+  });
+
   test("group: false has a transaction for each", async () => {
     const nt = db.open();
     nt.on("single", { group: false, concurrency: 20 }, async (_, { tx }) => {

@@ -3,7 +3,7 @@ import { PostgresStore } from "../../src/store/postgres.ts";
 import { openStore } from "../../src/store/open.ts";
 import { storeConformance } from "../conformance/store.ts";
 import { freshDatabase } from "../support/database.ts";
-import { keepingLogger } from "../support/instance.ts";
+import { keepingLogger } from "../support/logger.ts";
 import { describe } from "vitest";
 
 describe("a pool of our own, pipelined, with prepared statements", () => {

@@ -1,22 +1,15 @@
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll } from "vitest";
 import pg from "pg";
-import type { Logger } from "../../src/core/ports/logger.ts";
 import { Nevertwice, type NevertwiceOptions } from "../../src/index.ts";
 import { freshDatabase } from "./database.ts";
-
-/** Keeps what was logged, so that a test can ask, and shows nothing. */
-export function keepingLogger(): Logger & { readonly lines: { level: string; event: string; fields: object }[] } {
-  const lines: { level: string; event: string; fields: object }[] = [];
-  const keep = (level: string) => (fields: object, event: string) => void lines.push({ level, event, fields });
-  return { lines, debug: keep("debug"), info: keep("info"), warn: keep("warn"), error: keep("error") };
-}
+import { keepingLogger } from "./logger.ts";
 
 export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
   /** Rows of a statement on a connection beside the product. */
   rows<Row = Record<string, any>>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** One instance of the product; stopped after the tests of the file. */
+  /** One instance of the product; stopped after the test. */
   open(options?: Partial<NevertwiceOptions>): Nevertwice;
 }
 
@@ -33,8 +26,10 @@ export function testDatabase(): TestDatabase {
     await pool.query("create table hot (id int primary key, n int not null default 0)");
     await pool.query("insert into hot (id) select generate_series(1, 20)");
   });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((nt) => nt.stop({ deadlineMs: 1_000 })));
+  });
   afterAll(async () => {
-    await Promise.all(opened.map((nt) => nt.stop({ deadlineMs: 1_000 })));
     await pool.end();
     await fresh.drop();
   });

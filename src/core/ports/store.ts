@@ -127,6 +127,8 @@ export interface Transaction {
   settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>>;
   /** Settles all and commits, or neither: the settlement raises an error when a row is missing. Then as `commit`. */
   settleAndCommit(settlements: readonly Settlement[]): Promise<"committed" | "rolled-back" | "unknown">;
+  /** Why it was rolled back, where the database gave a reason. */
+  readonly rollbackCause: unknown;
   /** Reads the command tag. `unknown`: no answer within the client's deadline; the connection is destroyed. */
   commit(): Promise<"committed" | "rolled-back" | "unknown">;
   /** Rolls back and gives the connection back; destroys it when that fails. Never throws. */
