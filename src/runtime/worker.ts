@@ -49,7 +49,9 @@ export class Worker {
   #sweptAt = -Infinity;
   #tookOverAt = -Infinity;
   #wakeAt = Infinity;
+  /** Running deliveries whose lease had run out; whether one of them is a suspect. */
   #alone = 0;
+  #suspect = false;
   #empty = 0;
   #burst = 0;
   #resume: (() => void) | undefined;
@@ -154,13 +156,13 @@ export class Worker {
   }
 
   /**
-   * Deliveries whose lease ran out. Each is claimed alone and counted before it runs. One that was cut short before is
-   * suspected of killing its process: it runs while no other such one does, so that it costs nobody but itself.
+   * Deliveries whose lease ran out, one statement each. One whose lease ran out before is suspected of killing its process:
+   * it runs while no other suspect does, so that it costs nobody but itself.
    */
   async #takeOver(): Promise<void> {
     const now = this.#clock.monotonic();
     if (now - this.#tookOverAt < this.#host.leaseMs / 5) return;
-    while (this.#alone < defaults.concurrency && !this.#stopping) {
+    while (this.#alone < defaults.concurrency && !this.#suspect && !this.#stopping) {
       const open = [...this.#lines.values()].filter((line) => line.hasRoom()).map((line) => line.consumer.name);
       if (open.length === 0) break;
       const claimed = await this.#host.store.takeOver(open, this.#host.leaseMs, this.#host.worker);
@@ -169,16 +171,16 @@ export class Worker {
       this.#alone++;
       const line = this.#lines.get(claimed.consumer);
       if (line === undefined) break;
+      this.#suspect = claimed.suspect;
       if (claimed.attempt > line.consumer.retry.maxAttempts) {
         const error = fault("NT_WORKER_LOST", { got: `${claimed.attempt - 1} attempts that ended with their worker` }).message;
         this.#alone--;
+        this.#suspect = false;
         this.#track(this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)));
         continue;
       }
       line.addFirst({ claimed, alone: true, reruns: 0 });
       this.#dispatch(line);
-      // It may be what killed its process: nothing else is taken over until it has ended.
-      if (claimed.attempt > 1) break;
     }
     this.#tookOverAt = now;
   }
@@ -223,7 +225,15 @@ export class Worker {
   async #settle(line: Line, execution: Execution, item: Item): Promise<void> {
     const ended = await execution.ended;
     this.#running.delete(execution);
-    if (item.claimed.alone && ended.kind !== "again") this.#alone--;
+    if (item.claimed.alone && ended.kind !== "again") {
+      this.#alone--;
+      if (item.claimed.suspect) {
+        this.#suspect = false;
+        // The next one need not wait for its turn.
+        this.#tookOverAt = -Infinity;
+        this.#wake?.();
+      }
+    }
     if (ended.kind === "again") {
       this.#leases.release(item.claimed);
       line.done();

@@ -9,9 +9,10 @@
  * So a worker that lost its lease is harmless rather than impossible: whatever it still writes names a claim that is
  * no longer there and touches no row. That is why the lease can be short.
  *
- * A delivery whose lease ran out is claimed alone and counted before it runs. In a normal claim nothing is counted
- * until it settles: a process that dies takes hundreds of unstarted deliveries with it, and none of them may come
- * nearer to its dead letter for that.
+ * In a normal claim nothing is counted until it settles: a process that dies takes hundreds of unstarted deliveries with
+ * it, and none of them may come nearer to its dead letter for that. A delivery whose lease ran out is claimed alone, in a
+ * transaction of its own. If its lease runs out again it is a suspect: it runs while no other suspect does in its
+ * process, and is counted before it runs. So a message that kills its process is soon alone when it does, and only it pays.
  */
 import type { Claim, Claimed, Want } from "../core/ports/store.ts";
 import { bigints, texts, uuids } from "./binary.ts";
@@ -84,7 +85,7 @@ order by p.due_at`;
 // $1 consumers, $2 lease in ms, $3 worker.
 const TAKE_OVER = `-- take over
 with picked as materialized (
-  select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.claim, d.due_at
+  select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.takeovers, d.claim, d.due_at
   from nevertwice.delivery d
   where d.consumer_id = any (array(select c.id from nevertwice.consumer c where c.name = any ($1::text[])))
     and d.state = 'leased'
@@ -108,14 +109,15 @@ leased as (
   update nevertwice.delivery d
   set
     claim = uuid_hash_extended(gen_random_uuid(), 0),
-    attempts = d.attempts + 1,
-    started = true,
+    attempts = d.attempts + case when d.takeovers > 0 then 1 else 0 end,
+    started = d.takeovers > 0,
+    takeovers = least(d.takeovers + 1, 30000),
     due_at = nevertwice.clock() + $2::float8 * interval '1 millisecond'
   where d.id = (select id from picked)
-  returning d.id, d.message_id, d.claim, d.attempts, d.consumer_id
+  returning d.id, d.message_id, d.claim, d.attempts, d.consumer_id, d.started
 )
 select
-  l.id, l.message_id, l.claim, l.attempts as attempt, c.name as consumer,
+  l.id, l.message_id, l.claim, l.attempts + case when l.started then 0 else 1 end as attempt, l.started, c.name as consumer,
   date_part('epoch', p.due_at) as due_at,
   m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
@@ -167,6 +169,7 @@ interface ClaimedRow {
   readonly message_id: string;
   readonly claim: string;
   readonly attempt: number;
+  readonly started?: boolean;
   readonly consumer: string;
   readonly due_at: number;
   readonly tenant: string;
@@ -187,6 +190,7 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
     consumer: row.consumer,
     attempt: row.attempt,
     alone,
+    suspect: row.started ?? false,
     dueAt: row.due_at,
     message: {
       id: row.message_id,

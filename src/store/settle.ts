@@ -86,6 +86,7 @@ again as (
     state = case when s.outcome = 'interrupted' and d.attempts - d.started::int = 0 then 'waiting' else 'retrying' end,
     claim = null,
     started = false,
+    takeovers = 0,
     attempts = d.attempts - d.started::int + case when s.outcome = 'retry' then 1 else 0 end,
     due_at = s.now + coalesce(s.delay_ms, 0) * interval '1 millisecond'
   from asked s

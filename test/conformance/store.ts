@@ -174,27 +174,32 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         expect(next).toBeLessThanOrEqual(60_000);
       });
 
-      test("a lease that ran out is taken over alone, and counted before it runs", async () => {
+      test("a lease that ran out is taken over alone; nothing is counted yet", async () => {
         const name = await consumer();
         await store.accept([made(name), made(name)]);
         await store.claim([{ consumer: name, limit: 10, dueFrom: undefined }], -1);
         const taken = await store.takeOver([name], LEASE_MS, "w2");
-        expect(taken).toMatchObject({ alone: true, attempt: 1 });
+        expect(taken).toMatchObject({ alone: true, suspect: false, attempt: 1 });
         const [row] = await rows("select attempts, started from nevertwice.delivery where id = $1", [taken?.deliveryId]);
-        expect(row).toEqual({ attempts: 1, started: true });
+        expect(row).toEqual({ attempts: 0, started: false });
         expect(await store.takeOver([name], LEASE_MS, "w2")).toBeDefined();
         expect(await store.takeOver([name], LEASE_MS, "w2")).toBeUndefined();
       });
 
-      test("an execution that is known to have started is recorded as lost when its worker vanishes", async () => {
+      test("from the second lease that ran out on it is a suspect: counted before it runs, and recorded when it is lost", async () => {
         const name = await consumer();
         await store.accept([made(name)]);
         await store.claim([{ consumer: name, limit: 1, dueFrom: undefined }], -1);
         const first = (await store.takeOver([name], -1, "w1")) as Claimed;
+        const second = await store.takeOver([name], -1, "w2");
+        expect(second).toMatchObject({ suspect: true, attempt: 1 });
         expect(await attempts(first.deliveryId)).toEqual([]);
-        const second = await store.takeOver([name], LEASE_MS, "w2");
-        expect(second).toMatchObject({ attempt: 2 });
+        const third = await store.takeOver([name], LEASE_MS, "w3");
+        expect(third).toMatchObject({ suspect: true, attempt: 2 });
         expect(await attempts(first.deliveryId)).toEqual([{ outcome: "lost", attempt: 1 }]);
+        await store.settle([{ ...(third as Claimed), outcome: "retry", delayMs: 0, error: "e", ranMs: 1 }], "w3");
+        await store.claim([{ consumer: name, limit: 1, dueFrom: undefined }], -1);
+        expect(await store.takeOver([name], LEASE_MS, "w4")).toMatchObject({ suspect: false, attempt: 3 });
       });
 
       test("a lease further ahead than any lease can be counts as expired: the clock was set back", async () => {

@@ -60,8 +60,10 @@ export interface Claimed extends Claim {
   readonly consumer: string;
   /** This execution's number, from 1. */
   readonly attempt: number;
-  /** Its last lease ran out: it runs alone, and this execution is counted already. */
+  /** Its last lease ran out: it has a transaction of its own. */
   readonly alone: boolean;
+  /** Its lease ran out more than once: no other suspect runs beside it, and this execution is counted already. */
+  readonly suspect: boolean;
   /** Seconds since the epoch, on the database's clock: only ever handed back to it, as `dueFrom`. */
   readonly dueAt: number;
   readonly message: StoredMessage;
@@ -159,8 +161,8 @@ export interface Store {
   /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]>;
   /**
-   * Takes over at most one delivery whose lease ran out, records the lost execution if it had started, and counts the new one
-   * before it runs.
+   * Takes over at most one delivery whose lease ran out, and records the lost execution if it was counted. From the second time
+   * on the new one is counted before it runs.
    */
   takeOver(consumers: readonly string[], leaseMs: number, worker: string): Promise<Claimed | undefined>;
   /** Extends leases; rows locked by their own transaction are skipped. The claims that are no longer current. */

@@ -80,6 +80,8 @@ create table nevertwice.ledger (
 --   leased     being run under `claim`; due_at is the end of the lease
 -- No foreign key to consumer: its check would lock the consumer's row in every accept, and consumers are never deleted.
 -- `attempts` counts executions that are known to have started; `started` says that the current one is among them.
+-- `takeovers` counts leases that ran out since the last settlement: from the second one on it is suspected of killing its
+-- process, runs while no other suspect does, and is counted before it runs.
 create table nevertwice.delivery (
   id uuid not null primary key,
   message_id uuid not null,
@@ -89,6 +91,7 @@ create table nevertwice.delivery (
   attempts smallint not null default 0,
   state text collate "C" not null default 'waiting',
   started boolean not null default false,
+  takeovers smallint not null default 0,
   constraint delivery_state check (state in ('waiting', 'retrying', 'leased')),
   constraint delivery_claim check ((state = 'leased') = (claim is not null))
 ) with (
