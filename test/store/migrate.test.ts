@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import pg from "pg";
+import { describe, expect, test } from "vitest";
+import { lowestId, uuidv7 } from "../../src/core/id.ts";
+import { migrations } from "../../src/store/migrate.ts";
+import { openStore } from "../../src/store/open.ts";
+import { freshDatabase } from "../support/database.ts";
+import { testDatabase } from "../support/instance.ts";
+import { keepingLogger } from "../support/logger.ts";
+
+const db = testDatabase();
+const open = (schema: string) => openStore(db.url, { schema, logger: keepingLogger() });
+
+describe("migrations", () => {
+  test("ten processes that start at once do it once", async () => {
+    const script = `
+      import { openStore } from "./src/store/open.ts";
+      const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+      const store = await openStore(process.argv[1], { schema: "together", logger: quiet });
+      await store.migrate("auto");
+      await store.close();`;
+    const codes = await Promise.all(
+      Array.from({ length: 10 }, () => {
+        const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, db.url], { stdio: "inherit" });
+        return new Promise((resolve) => child.once("exit", resolve));
+      }),
+    );
+    expect(codes).toEqual(Array(10).fill(0));
+    expect(await db.rows("select number, name from together.migration")).toEqual([{ number: 1, name: "core" }]);
+  });
+
+  test("check refuses what is missing, and a database that is newer than the code", async () => {
+    const store = await open("missing");
+    await expect(store.migrate("check")).rejects.toThrow("NT_SCHEMA_MISSING");
+    await store.migrate("auto");
+    await store.migrate("check");
+    await db.pool.query("insert into missing.migration (number, name) values (9999, 'of the future')");
+    await expect(store.migrate("auto")).rejects.toThrow("NT_SCHEMA_NEWER");
+    await expect(store.migrate("check")).rejects.toThrow("NT_SCHEMA_NEWER");
+    await store.close();
+  });
+
+  test("any schema name works, and two instances in one database do not see each other", async () => {
+    const strange = 'Ünd "quoted" \'x\' $1 nevertwice.';
+    const nt = db.open({ schema: strange });
+    let ran = 0;
+    nt.on("t", () => void ran++);
+    await nt.start();
+    const other = db.open({ schema: "other" });
+    await other.send("t", {});
+    await nt.send("t", {});
+    await nt.stop();
+    expect(ran).toBeLessThanOrEqual(1);
+    const [row] = await db.rows<{ n: number }>("select count(*)::int as n from other.message");
+    expect(row?.n).toBe(1);
+  });
+
+  test("each runs under a plain client as it stands, comments and all", async () => {
+    const { url, drop } = await freshDatabase();
+    const client = new pg.Client(url);
+    await client.connect();
+    for (const { number, name, text } of await migrations("nevertwice")) {
+      const file = `src/store/migrations/${String(number).padStart(4, "0")}_${name}.sql`;
+      await client.query(await readFile(file, "utf8"));
+      expect(text).toContain('"nevertwice".message');
+    }
+    await client.end();
+    await drop();
+  });
+
+  test("constructing does no I/O; without a database the error names the choices", async () => {
+    const nt = db.open({ database: undefined });
+    await expect(nt.ready()).rejects.toThrow(/NT_DATABASE_MISSING.*embedded/);
+    await expect(db.open({ database: "mysql://x" }).ready()).rejects.toThrow(/NT_OPTION.*postgres:/);
+  });
+
+  test("in production the tables are checked, not made", async () => {
+    const before = process.env["NODE_ENV"];
+    process.env["NODE_ENV"] = "production";
+    try {
+      await expect(db.open({ schema: "prod" }).ready()).rejects.toThrow(/NT_SCHEMA_MISSING.*nevertwice migrate/);
+    } finally {
+      process.env["NODE_ENV"] = before;
+    }
+  });
+});
+
+describe("housekeeping", () => {
+  test("makes partitions ahead, drops old ones whole, and keeps what is outstanding or dead", async () => {
+    const store = await open("tidy");
+    await store.migrate("auto");
+    const weeks = async () => (await db.rows<{ relname: string }>(
+      "select relname from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = 'tidy' and relname ~ '^message_[0-9]'",
+    )).map((row) => row.relname);
+    expect((await weeks()).length).toBeGreaterThanOrEqual(4);
+    const from = "20251016";
+    const fromMs = Date.UTC(2025, 9, 16);
+    const [old, owed] = [uuidv7(fromMs + 1_000, new Uint8Array(10)), uuidv7(fromMs + 2_000, new Uint8Array(10))];
+    for (const table of ["message", "attempt", "step", "duplicate"]) {
+      await db.pool.query(
+        `create table tidy.${table}_${from} partition of tidy.${table}
+         for values from ('${lowestId(fromMs)}') to ('${lowestId(fromMs + 7 * 86_400_000)}')`,
+      );
+    }
+    const message = (id: string) =>
+      db.pool.query(`insert into tidy.message values ($1, '', 's', $1::text, 't', now(), null, '{}', '')`, [id]);
+    await message(old);
+    await message(owed);
+    await db.pool.query("insert into tidy.ledger select gen_random_uuid(), gen_random_uuid(), id from tidy.message");
+    await db.pool.query("insert into tidy.consumer (name, source, topic, topic_like) values ('c', 's', '*', '%')");
+    await db.pool.query("insert into tidy.delivery (id, message_id, consumer_id, due_at) select tidy.delivery_id($1), $1, 1, now()", [owed]);
+    await store.tidy({ dedupeDays: 45, retainDays: 45 });
+    expect(await weeks()).toContain(`message_${from}`);
+    const keys = () => db.rows<{ message_id: string }>("select message_id from tidy.ledger");
+    // A key is not pruned while its message has an outstanding delivery.
+    expect(await keys()).toEqual([{ message_id: owed }]);
+    await db.pool.query("delete from tidy.delivery");
+    await store.tidy({ dedupeDays: 45, retainDays: 45 });
+    expect(await keys()).toEqual([]);
+    expect(await weeks()).not.toContain(`message_${from}`);
+    expect((await weeks()).length).toBeGreaterThanOrEqual(4);
+    await store.close();
+  });
+});
