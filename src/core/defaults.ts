@@ -40,6 +40,10 @@ export const defaults = {
   acceptConnections: 2,
   /** Past this a COMMIT is unknown: statement_timeout does not bound it. */
   commitTimeoutMs: 10_000,
+  /** Past this a statement of ours is given up and its connection destroyed: a peer may vanish without a word. */
+  statementDeadlineMs: 10_000,
+  /** For statements of the reading side, which may walk all that is kept. */
+  readDeadlineMs: 600_000,
   stopDeadlineMs: 20_000,
   stepResultBytes: 1_048_576,
   schema: "nevertwice",

@@ -1,3 +1,4 @@
+import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { QueryResult } from "../core/ports/store.ts";
@@ -69,12 +70,17 @@ export class Connections {
    * One statement in a transaction of its own, READ COMMITTED: where the database's default is another level, the
    * transaction has to say so, because there is no session to set it in behind a transaction pooler.
    */
-  async run<Row>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
+  async run<Row>(
+    text: string,
+    values: readonly unknown[] = [],
+    deadlineMs: number = defaults.statementDeadlineMs,
+  ): Promise<QueryResult<Row>> {
     const client = await this.connect();
     let broken = true;
     try {
       const query = { text: this.placed(text), values: [...values], queryMode: "extended" as const };
-      const result = this.explicit ? await explicitly(client, query) : await client.query(query);
+      const answered = this.explicit ? explicitly(client, query) : client.query(query);
+      const result = await within(deadlineMs, answered);
       broken = false;
       return { rows: result.rows as Row[], rowCount: result.rowCount };
     } catch (error) {
@@ -92,6 +98,20 @@ async function explicitly(client: ClientLike, query: DriverQuery): Promise<Answe
   );
   if (ended.command !== "COMMIT") throw fault("NT_TX_ABORTED", { got: `the tag ${ended.command}` });
   return result;
+}
+
+/** A peer that vanished without a word answers never: who waited so long destroys the connection. */
+async function within<Result>(deadlineMs: number, answered: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(fault("NT_DATABASE_AWAY", { got: `no answer for ${deadlineMs} ms` })), deadlineMs);
+  });
+  answered.catch(() => {});
+  try {
+    return await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const MOST_PREPARED = 200;

@@ -1,3 +1,4 @@
+import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type {
@@ -190,7 +191,7 @@ export class PostgresStore implements Store {
   }
 
   query<Row = Record<string, unknown>>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
-    return this.#connections.run<Row>(text, values);
+    return this.#connections.run<Row>(text, values, defaults.readDeadlineMs);
   }
 
   async close(): Promise<void> {

@@ -104,7 +104,7 @@ describe("housekeeping", () => {
       );
     }
     const message = (id: string) =>
-      db.pool.query(`insert into tidy.message values ($1, '', 's', $1::text, 't', now(), null, '{}', '')`, [id]);
+      db.pool.query(`insert into tidy.message values ($1::uuid, '', 's', $1::uuid::text, 't', now(), null, '{}', '')`, [id]);
     await message(old);
     await message(owed);
     await db.pool.query("insert into tidy.ledger select gen_random_uuid(), gen_random_uuid(), id from tidy.message");

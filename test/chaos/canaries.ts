@@ -1,0 +1,147 @@
+// Each canary removes one guard, by a wrapper around a port, and must be caught for its reason. A harness that a canary
+// survives proves nothing.
+import pg from "pg";
+import type { PoolLike } from "../../src/index.ts";
+import type { Claim, Settlement, Store, Transaction } from "../../src/core/ports/store.ts";
+import { bound } from "./failpoints.ts";
+
+export type Fault = "lost" | "doubled" | "stuck";
+
+interface Canary {
+  readonly about: string;
+  /** What it must be caught by. */
+  readonly reasons: readonly Fault[];
+  wrap?(store: Store): Store;
+  pool?(url: string): PoolLike;
+}
+
+function withTransactions(store: Store, wrap: (tx: Transaction) => Partial<Transaction>): Store {
+  const { begin } = bound(store);
+  return Object.assign(store, {
+    async begin(...words: Parameters<Store["begin"]>) {
+      const tx = await begin(...words);
+      return Object.assign(tx, wrap(tx));
+    },
+  });
+}
+
+/** The claim that a delivery has now, whoever's it is. */
+async function current<Held extends Claim>(store: Store, held: Held): Promise<Held> {
+  const { rows } = await store.query<{ claim: string | null }>("select claim from nevertwice.delivery where id = $1", [held.deliveryId]);
+  return { ...held, claim: rows[0]?.claim ?? held.claim };
+}
+
+export const canaries = {
+  "settle-apart": {
+    about: "the settlement commits apart from the effects, and after them",
+    reasons: ["doubled"],
+    wrap: (store) =>
+      withTransactions(store, (tx) => {
+        const commit = tx.commit.bind(tx);
+        return {
+          async settleAndCommit(all: readonly Settlement[]) {
+            const committed = await commit();
+            if (committed !== "committed") return committed;
+            await new Promise((resolve) => setTimeout(resolve, 30));
+            await store.settle(all, "canary");
+            return "committed";
+          },
+        };
+      }),
+  },
+  "early-2xx": {
+    about: "2xx before COMMIT",
+    reasons: ["lost"],
+    wrap: (store) => {
+      const { accept } = bound(store);
+      return Object.assign(store, {
+        accept: (all: Parameters<Store["accept"]>[0]) => {
+          setTimeout(() => void accept(all).catch(() => {}), 30);
+          return Promise.resolve(all.map((one) => ({ kind: "accepted" as const, id: one.id })));
+        },
+      });
+    },
+  },
+  "2xx-on-unknown": {
+    about: "2xx when the COMMIT was not answered",
+    reasons: ["lost"],
+    wrap: (store) => {
+      const { accept } = bound(store);
+      return Object.assign(store, {
+        accept: (all: Parameters<Store["accept"]>[0]) =>
+          accept(all).catch(() => all.map((one) => ({ kind: "accepted" as const, id: one.id }))),
+      });
+    },
+  },
+  "count-ignored": {
+    about: "the row count of the settlement is not looked at",
+    reasons: ["doubled"],
+    wrap: (store) =>
+      withTransactions(store, (tx) => ({
+        async settleAndCommit(all: readonly Settlement[]) {
+          await tx.settle(all);
+          return tx.commit();
+        },
+      })),
+  },
+  "claim-taken-out": {
+    about: "retry, step and extend name the delivery without its claim",
+    reasons: ["stuck", "lost", "doubled"],
+    wrap: (store) => {
+      const { settle, renew, beginStep, finishStep } = bound(store);
+      const now = <Held extends Claim>(all: readonly Held[]): Promise<Held[]> => Promise.all(all.map((one) => current(store, one)));
+      return Object.assign(store, {
+        settle: async (all: readonly Settlement[], worker: string) => settle(await now(all), worker),
+        renew: async (all: readonly Claim[], leaseMs: number) => renew(await now(all), leaseMs),
+        beginStep: async (one: Claim, name: string, key: string) => beginStep(await current(store, one), name, key),
+        finishStep: async (one: Claim, name: string, outcome: { result: string } | { error: string }) =>
+          finishStep(await current(store, one), name, outcome),
+      });
+    },
+  },
+  "plain-read": {
+    about: "an unknown COMMIT is resolved by a plain read",
+    reasons: ["doubled", "lost"],
+    wrap: (store) => {
+      const { settle } = bound(store);
+      return Object.assign(store, {
+        async resolve(claims: readonly Claim[]) {
+          const { rows } = await store.query<{ id: string }>(
+            "select id from nevertwice.delivery where id = any ($1::uuid[])",
+            [claims.map((one) => one.deliveryId)],
+          );
+          // "Still there, so it was not committed": its effects are tried again under the same claim, settled or not.
+          return rows.length > 0 ? { kind: "not-committed" as const, claims } : { kind: "committed" as const };
+        },
+        settle,
+      });
+    },
+  },
+  "not-durable": {
+    about: "synchronous_commit is off in the database, and not raised by the product",
+    reasons: ["lost"],
+    pool(url) {
+      const pool = new pg.Pool({ connectionString: url, max: 20 });
+      const connect = pool.connect.bind(pool) as () => Promise<pg.PoolClient>;
+      const stripped = new WeakSet<pg.PoolClient>();
+      return Object.assign(pool, {
+        async connect() {
+          const client = await connect();
+          if (stripped.has(client)) return client;
+          stripped.add(client);
+          const query = client.query.bind(client) as (given: unknown) => unknown;
+          return Object.assign(client, {
+            query: (given: string | { text: string }) =>
+              query(typeof given === "string" ? given : { ...given, text: given.text.replaceAll("set_config('synchronous_commit', 'on', true)", "null") }),
+          });
+        },
+      }) as unknown as PoolLike;
+    },
+  },
+} satisfies Record<string, Canary>;
+
+export type CanaryName = keyof typeof canaries;
+
+export function canary(name: string | undefined): Canary | undefined {
+  return name === undefined || name === "" ? undefined : canaries[name as CanaryName];
+}

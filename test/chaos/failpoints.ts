@@ -1,0 +1,105 @@
+// Named places where a fault hurts. The harness arms one; the first to reach it says so and stands still until it is
+// killed, or released. They are made around the store's port: the product has no flags for them.
+import type { Store } from "../../src/core/ports/store.ts";
+
+export const POINTS = ["claimed", "started", "in-tx", "before-request", "after-request", "settled", "commit-sent"] as const;
+/** In the server that accepts. */
+export const SERVER_POINTS = ["before-accept", "after-accept"] as const;
+export type Point = (typeof POINTS)[number] | (typeof SERVER_POINTS)[number];
+
+/** From the harness to a process. */
+export type Order = { readonly arm: Point } | { readonly release: true };
+/** From a process to the harness. */
+export type Report =
+  | { readonly ready: true; readonly url?: string }
+  | { readonly hit: Point }
+  /** The result of a step is recorded: no request under its key may come after this. */
+  | { readonly recorded: string };
+
+export class Points {
+  #armed: Point | undefined;
+  #release: (() => void) | undefined;
+
+  constructor() {
+    process.on("message", (order: Order) => {
+      if ("arm" in order) this.#armed = order.arm;
+      else this.#release?.();
+    });
+  }
+
+  isArmed(point: Point): boolean {
+    return this.#armed === point;
+  }
+
+  async reach(point: Point): Promise<void> {
+    if (this.#armed !== point) return;
+    this.#armed = undefined;
+    const released = new Promise<void>((resolve) => (this.#release = resolve));
+    report({ hit: point });
+    await released;
+  }
+}
+
+export function report(what: Report): void {
+  process.send?.(what);
+}
+
+/** The store with failpoints around claims and settlements, and with a report of each recorded step. */
+export function withFailpoints(store: Store, points: Points): Store {
+  const { accept, claim, begin, beginStep, finishStep } = bound(store);
+  const keys = new Map<string, string>();
+  return Object.assign(store, {
+    async accept(...words: Parameters<Store["accept"]>) {
+      await points.reach("before-accept");
+      const accepted = await accept(...words);
+      await points.reach("after-accept");
+      return accepted;
+    },
+    async claim(...words: Parameters<Store["claim"]>) {
+      const claimed = await claim(...words);
+      if (claimed.length > 0) await points.reach("claimed");
+      return claimed;
+    },
+    async begin(...words: Parameters<Store["begin"]>) {
+      const tx = await begin(...words);
+      const [settle, commit, settleAndCommit] = [tx.settle.bind(tx), tx.commit.bind(tx), tx.settleAndCommit.bind(tx)];
+      return Object.assign(tx, {
+        async settleAndCommit(all: Parameters<typeof settle>[0]) {
+          if (points.isArmed("settled")) {
+            const settled = await settle(all);
+            await points.reach("settled");
+            if (settled.size === all.length) return commit();
+            await tx.rollback();
+            return "rolled-back" as const;
+          }
+          const committed = settleAndCommit(all);
+          await points.reach("commit-sent");
+          return committed;
+        },
+      });
+    },
+    async beginStep(...words: Parameters<Store["beginStep"]>) {
+      keys.set(`${words[0].claim} ${words[1]}`, words[2]);
+      return beginStep(...words);
+    },
+    async finishStep(...words: Parameters<Store["finishStep"]>) {
+      const done = await finishStep(...words);
+      const key = keys.get(`${words[0].claim} ${words[1]}`);
+      if (done && "result" in words[2] && key !== undefined) report({ recorded: key });
+      return done;
+    },
+  });
+}
+
+/** The methods of a store as they are now, so that a wrapper can call what it replaces. */
+export function bound(store: Store): Store {
+  const methods: Record<string, unknown> = {};
+  for (let proto: object | null = store; proto !== null && proto !== Object.prototype; proto = Object.getPrototypeOf(proto) as object | null) {
+    for (const name of Object.getOwnPropertyNames(proto)) {
+      if (name in methods || name === "constructor") continue;
+      const value: unknown = (store as unknown as Record<string, unknown>)[name];
+      if (typeof value === "function") methods[name] = value.bind(store);
+    }
+  }
+  return methods as unknown as Store;
+}

@@ -1,0 +1,42 @@
+// The fake provider: logs every request, charges once for each idempotency key, and now and then fails or hangs up.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export class Provider {
+  /** By message: the keys that were charged. */
+  readonly charged = new Map<string, Set<string>>();
+  /** Requests for a step that came after its result was recorded. */
+  afterRecorded = 0;
+  requests = 0;
+  url = "";
+  readonly #recorded = new Set<string>();
+  readonly #server = createServer((req, res) => {
+    const key = String(req.headers["idempotency-key"]);
+    const message = decodeURIComponent((req.url ?? "/").slice(1));
+    this.requests++;
+    if (this.#recorded.has(key)) this.afterRecorded++;
+    if (Math.random() < 0.03) {
+      res.writeHead(500).end();
+      return;
+    }
+    const keys = this.charged.get(message) ?? new Set();
+    this.charged.set(message, keys.add(key));
+    if (Math.random() < 0.03) res.destroy();
+    else res.end(key);
+  });
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return this;
+  }
+
+  record(key: string): void {
+    this.#recorded.add(key);
+  }
+
+  stop(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}

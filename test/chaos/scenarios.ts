@@ -1,0 +1,160 @@
+import { restartEmbedded } from "../../src/store/embedded/server.ts";
+import { until } from "../support/database.ts";
+import type { CanaryName } from "./canaries.ts";
+import { POINTS, type Point, SERVER_POINTS } from "./failpoints.ts";
+import { type ChaosOptions, type ChaosResult, Harness, LEASE_MS } from "./harness.ts";
+import { CUTS } from "./proxy.ts";
+
+interface Scenario {
+  readonly about: string;
+  readonly needs: { readonly proxy?: boolean; readonly embedded?: boolean };
+  /** Failpoints that must all have been hit. */
+  readonly points: readonly Point[];
+  readonly canaries: readonly CanaryName[];
+  /** One fault. */
+  fault(harness: Harness, n: number): Promise<void>;
+  /** What else must be true at the end; a sentence for each thing that is not. */
+  after?(harness: Harness): Promise<readonly string[]>;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const ZOMBIE_POINTS = ["claimed", "started", "in-tx", "after-request"] as const;
+
+/** A worker that stands at the point now; others are asked when the first has no occasion to pass it. */
+async function standingAt(harness: Harness, point: Point) {
+  for (;;) {
+    const worker = await harness.anyWorker();
+    if (await worker.reaches(point, 3_000)) return worker;
+  }
+}
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  "worker-kill": {
+    about: "SIGKILL to a worker at each failpoint in turn",
+    needs: {},
+    points: POINTS,
+    canaries: ["settle-apart"],
+    async fault(harness, n) {
+      const point = POINTS[n % POINTS.length] as Point;
+      const worker = await standingAt(harness, point);
+      worker.signal("SIGKILL");
+      harness.hit(point);
+      await worker.ended;
+    },
+  },
+  "server-kill": {
+    about: "SIGKILL to the process that accepts, before and after its COMMIT and at any moment",
+    needs: {},
+    points: SERVER_POINTS,
+    canaries: ["early-2xx"],
+    async fault(harness, n) {
+      const point = SERVER_POINTS[n % 3];
+      if (point === undefined) await pause(50 + 300 * harness.random());
+      else if (await harness.server.reaches(point, 5_000)) harness.hit(point);
+      harness.server.signal("SIGKILL");
+      await harness.server.ended;
+      await harness.startServer();
+    },
+  },
+  "session-kill": {
+    about: "pg_terminate_backend to sessions of ours",
+    needs: {},
+    points: [],
+    canaries: ["settle-apart"],
+    async fault(harness) {
+      await pause(100 + 200 * harness.random());
+      await harness.rows(
+        `select pg_terminate_backend(pid) from (
+           select pid from pg_stat_activity
+           where datname = current_database() and application_name <> 'chaos-harness'
+           order by (state <> 'idle') desc, random() limit 3
+         ) some`,
+      );
+    },
+  },
+  "pg-restart": {
+    about: "PostgreSQL restarted: fast, immediate, and SIGKILL to all of its processes",
+    needs: { embedded: true },
+    points: [],
+    canaries: ["not-durable"],
+    async fault(harness, n) {
+      await pause(500 + 500 * harness.random());
+      if (harness.embedded !== undefined) await restartEmbedded(harness.embedded, (["kill", "immediate", "fast"] as const)[n % 3] ?? "kill");
+      await harness.rows("select 1");
+      await pause(500);
+    },
+  },
+  "commit-cut": {
+    about: "the line to PostgreSQL cut around COMMIT: before, after, in the middle, forwarded late, and without a word",
+    needs: { proxy: true },
+    points: [],
+    canaries: ["plain-read", "2xx-on-unknown"],
+    async fault(harness, n) {
+      const { proxy } = harness;
+      const cut = CUTS[n % CUTS.length];
+      if (proxy === undefined || cut === undefined) return;
+      // Late ones: some inside the session's idle timeout, so that they commit; the rest long after it.
+      const soon = harness.random() < 0.5;
+      const lateMs = soon ? 1_200 * harness.random() : LEASE_MS + 500 + (harness.options.count < 50 ? 1_000 : 17_000) * harness.random();
+      proxy.arm(cut, lateMs);
+      await until("the cut", () => proxy.waiting === 0, 30_000);
+      await pause(60);
+    },
+    async after(harness) {
+      const { proxy } = harness;
+      if (proxy === undefined) return [];
+      await until("all cuts done", () => proxy.outcomes.length >= harness.options.count, 40_000).catch(() => {});
+      const late = proxy.outcomes.filter((one) => one.cut === "late").map((one) => one.seen);
+      if (harness.options.count < 50) return [];
+      return (["committed", "ended"] as const).filter((seen) => !late.includes(seen)).map((seen) => `no late COMMIT was seen to have ${seen}`);
+    },
+  },
+  zombie: {
+    about: "a worker frozen at four points until its work was taken over, and then let go",
+    needs: {},
+    points: ZOMBIE_POINTS,
+    canaries: ["count-ignored", "claim-taken-out"],
+    async fault(harness, n) {
+      const point = ZOMBIE_POINTS[n % ZOMBIE_POINTS.length] as Point;
+      const worker = await standingAt(harness, point);
+      worker.signal("SIGSTOP");
+      harness.hit(point);
+      // Longer than its lease, and than the look for leases that ran out.
+      await pause(LEASE_MS * 1.6);
+      worker.signal("SIGCONT");
+      worker.order({ release: true });
+      await pause(200);
+    },
+    async after(harness) {
+      const { rows } = await harness.rows<{ n: number }>("select count(*)::int as n from nevertwice.attempt where outcome = 'superseded'");
+      return (rows[0]?.n ?? 0) > 0 ? [] : ["no attempt was superseded: nothing was proved"];
+    },
+  },
+};
+
+/** Runs a scenario once; its result, and the sentences about what was not expected. */
+export async function runScenario(options: ChaosOptions): Promise<{ result: ChaosResult; unexpected: readonly string[] }> {
+  const scenario = scenarios[options.scenario];
+  if (scenario === undefined) throw new Error(`there is no scenario ${options.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
+  const harness = new Harness(options);
+  const began = performance.now();
+  try {
+    await harness.start(scenario.needs);
+    for (let n = 0; n < options.count; n++) {
+      await scenario.fault(harness, n);
+      await harness.faulted();
+    }
+    const drained = await harness.drain();
+    if (options.canary === undefined) {
+      harness.unexpected.push(...((await scenario.after?.(harness)) ?? []));
+      const least = options.scenario === "worker-kill" && options.count >= 100 ? 10 : 1;
+      for (const point of options.count >= scenario.points.length ? scenario.points : []) {
+        const hits = harness.hits.get(point) ?? 0;
+        if (hits < least) harness.unexpected.push(`failpoint ${point} was hit ${hits} times, not ${least}`);
+      }
+    }
+    return { result: await harness.verdict(drained, performance.now() - began), unexpected: harness.unexpected };
+  } finally {
+    await harness.stop();
+  }
+}
