@@ -104,6 +104,7 @@ export interface PoolLike {
   connect(): Promise<any>;
   end(): Promise<void>;
   on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "connect", listener: (client: any) => void): unknown;
 }
 
 export type Database = string | PoolLike | Store;

@@ -1,12 +1,16 @@
 import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
+import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
-import type { Claimed, Store } from "../core/ports/store.ts";
+import type { Claimed, StepBegun, Store } from "../core/ports/store.ts";
 import { checkName } from "../core/topic.ts";
 import { digest } from "./arrival.ts";
 import { describe } from "./describe.ts";
 import type { Step, StepTools } from "./face.ts";
 import type { HandlerTx } from "./handler-tx.ts";
+
+/** An intent confirmed longer ago than this says little about now; the shortest lease is longer. */
+const STALE_MS = 500;
 
 /**
  * Outside effects. A fenced *intent* commits before the request leaves, and the result after it came: without the
@@ -16,6 +20,7 @@ import type { HandlerTx } from "./handler-tx.ts";
 export class Steps implements Step {
   readonly #store: Store;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #claimed: Claimed;
   readonly #consumer: string;
   readonly #tx: HandlerTx;
@@ -24,7 +29,7 @@ export class Steps implements Step {
   #superseded = false;
 
   constructor(
-    host: { readonly store: Store; readonly logger: Logger },
+    host: { readonly store: Store; readonly logger: Logger; readonly clock: Clock },
     claimed: Claimed,
     consumer: string,
     tx: HandlerTx,
@@ -32,6 +37,7 @@ export class Steps implements Step {
   ) {
     this.#store = host.store;
     this.#logger = host.logger;
+    this.#clock = host.clock;
     this.#claimed = claimed;
     this.#consumer = consumer;
     this.#tx = tx;
@@ -44,7 +50,7 @@ export class Steps implements Step {
     this.#names.add(name);
     this.#checkTx(name);
     const idempotencyKey = stepKey(this.#claimed.messageId, this.#consumer, name);
-    const begun = await this.#store.beginStep(this.#claimed, name, idempotencyKey);
+    const begun = await this.#begin(name, idempotencyKey);
     if (begun.kind === "done") return begun.result as Result;
     if (begun.kind === "superseded") throw this.#lost(name);
     const signal = this.#signal();
@@ -59,6 +65,18 @@ export class Steps implements Step {
     const recorded = await this.#store.finishStep(this.#claimed, name, { result: serialise(name, result) });
     if (!recorded) throw this.#lost(name);
     return result;
+  }
+
+  /**
+   * A process that was frozen while it waited for the answer may have been taken over meanwhile, and its successor may be
+   * done: an answer that took so long is asked for again before the request leaves.
+   */
+  async #begin(name: string, idempotencyKey: string): Promise<StepBegun> {
+    for (;;) {
+      const asked = this.#clock.monotonic();
+      const begun = await this.#store.beginStep(this.#claimed, name, idempotencyKey);
+      if (begun.kind !== "begun" || this.#clock.monotonic() - asked < STALE_MS) return begun;
+    }
   }
 
   /** A handler that swallowed the loss of its claim must not pass for a success. */

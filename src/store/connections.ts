@@ -21,6 +21,8 @@ export class Connections {
     this.pool = pool;
     this.#names = prepared ? new Map() : undefined;
     pool.on("error", (error) => logger.warn({ error }, "idle connection lost"));
+    // From its first moment: a server that dies while it lets us in says so in the same breath, before we are called back.
+    pool.on("connect", (client) => client.on("error", ignore));
     const quoted = `"${schema.replaceAll('"', '""')}"`;
     this.#place = (text) => text.replace(/(?<!['\w])nevertwice\./g, () => `${quoted}.`);
   }

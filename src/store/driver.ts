@@ -3,6 +3,7 @@ export interface PoolLike {
   connect(): Promise<ClientLike>;
   end(): Promise<void>;
   on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "connect", listener: (client: ClientLike) => void): unknown;
 }
 
 export interface DriverQuery {

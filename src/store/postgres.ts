@@ -38,8 +38,17 @@ select
 
 // declare: registers a consumer, or marks it as declared. $1 name, $2 source, $3 topic, $4 topic as a LIKE pattern.
 const DECLARE = `-- declare
+with setting as materialized (
+  select
+    case
+      when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
+      then set_config('synchronous_commit', 'on', true)
+    end,
+    nevertwice.clock() as now
+)
 insert into nevertwice.consumer as c (name, source, topic, topic_like, registered_at, declared_at)
-values ($1, $2, $3, $4, nevertwice.clock(), nevertwice.clock())
+select $1, $2, $3, $4, now, now
+from setting
 on conflict (name) do update
 set
   topic = excluded.topic,

@@ -10,20 +10,25 @@ export class Provider {
   requests = 0;
   url = "";
   readonly #recorded = new Set<string>();
+  readonly #random: () => number;
   readonly #server = createServer((req, res) => {
     const key = String(req.headers["idempotency-key"]);
     const message = decodeURIComponent((req.url ?? "/").slice(1));
     this.requests++;
     if (this.#recorded.has(key)) this.afterRecorded++;
-    if (Math.random() < 0.03) {
+    if (this.#random() < 0.03) {
       res.writeHead(500).end();
       return;
     }
     const keys = this.charged.get(message) ?? new Set();
     this.charged.set(message, keys.add(key));
-    if (Math.random() < 0.03) res.destroy();
+    if (this.#random() < 0.03) res.destroy();
     else res.end(key);
   });
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
 
   async start(): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));

@@ -68,7 +68,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
            select pid from pg_stat_activity
            where datname = current_database() and application_name <> 'chaos-harness'
            order by (state <> 'idle') desc, random() limit 3
-         ) some`,
+         ) picked`,
       );
     },
   },
@@ -145,6 +145,7 @@ export async function runScenario(options: ChaosOptions): Promise<{ result: Chao
       await harness.faulted();
     }
     const drained = await harness.drain();
+    await harness.sawTheLast();
     if (options.canary === undefined) {
       harness.unexpected.push(...((await scenario.after?.(harness)) ?? []));
       const least = options.scenario === "worker-kill" && options.count >= 100 ? 10 : 1;

@@ -20,7 +20,7 @@ export function testDatabase(): TestDatabase {
   let pool: pg.Pool;
   beforeAll(async () => {
     fresh = await freshDatabase();
-    pool = new pg.Pool({ connectionString: fresh.url, max: 8 });
+    pool = new pg.Pool({ connectionString: fresh.url, max: 8, application_name: "beside" });
     pool.on("error", () => {});
     await pool.query("create table effect (name text not null, n int)");
     await pool.query("create table hot (id int primary key, n int not null default 0)");
