@@ -15,13 +15,16 @@ interface Posted {
 
 type Sign = (topic: string, id: string, secret: string, nowMs: number, body: string | undefined) => Posted;
 
+/** Always the same, so that posting an id again is a duplicate and not another body. */
+const MADE_AT = 1_764_000_000;
+
 const providers: Readonly<Record<string, { secretName: string; id(): string; sign: Sign }>> = {
   stripe: {
     secretName: "STRIPE_WEBHOOK_SECRET",
     id: () => `evt_${randomUUID().replaceAll("-", "")}`,
     sign(type, id, secret, nowMs, given) {
       const object = { id: `pi_${id.slice(4, 28)}`, object: type.split(".")[0], amount: 1_200, currency: "eur", metadata: { sku: "tea" } };
-      const event = { id, object: "event", type, created: Math.floor(nowMs / 1_000), livemode: false, pending_webhooks: 1, data: { object } };
+      const event = { id, object: "event", type, created: MADE_AT, livemode: false, pending_webhooks: 1, data: { object } };
       const body = given ?? JSON.stringify(event);
       return { body, headers: signStripe(body, secret, nowMs) };
     },
@@ -39,7 +42,7 @@ const providers: Readonly<Record<string, { secretName: string; id(): string; sig
     secretName: "STANDARD_WEBHOOK_SECRET",
     id: () => `msg_${randomUUID().replaceAll("-", "")}`,
     sign(type, id, secret, nowMs, given) {
-      const body = given ?? JSON.stringify({ type, timestamp: new Date(nowMs).toISOString(), data: {} });
+      const body = given ?? JSON.stringify({ type, timestamp: new Date(MADE_AT * 1_000).toISOString(), data: {} });
       return { body, headers: signStandardWebhook(body, secret, id, nowMs) };
     },
   },

@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { caught } from "./harness.ts";
+import { runScenario, scenarios } from "./scenarios.ts";
+
+// Small sizes of what `npm run chaos` runs at any size: enough to see that each scenario and each canary works.
+const counts: Readonly<Record<string, number>> = {
+  "worker-kill": 7,
+  "server-kill": 3,
+  "session-kill": 10,
+  "pg-restart": 3,
+  "commit-cut": 5,
+  zombie: 4,
+};
+const canaryCounts: Readonly<Record<string, number>> = { ...counts, "pg-restart": 1, "commit-cut": 10, "session-kill": 20 };
+const url = process.env["NT_TEST_URL"];
+const options = { seed: 20, url, log: () => {} };
+
+describe.each(Object.keys(scenarios))("%s", (scenario) => {
+  test("nothing is lost, nothing takes effect twice", { timeout: 120_000 }, async () => {
+    const { result, unexpected } = await runScenario({ ...options, scenario, count: counts[scenario] ?? 1 });
+    expect(unexpected).toEqual([]);
+    expect(result).toMatchObject({ lost: 0, doubled: 0, unexpected: 0, drained: true, faults: counts[scenario] });
+    expect(result.acked).toBeGreaterThan(20);
+    expect(result.effects).toBeGreaterThan(20);
+  });
+
+  // One canary of each: the rest by command, `--canary`.
+  test(`the harness would have seen it: ${scenarios[scenario]?.canaries[0]}`, { timeout: 180_000, retry: 2 }, async () => {
+    const canary = scenarios[scenario]?.canaries[0];
+    if (canary === undefined) throw new Error("a scenario without a canary proves nothing");
+    const { result } = await runScenario({ ...options, scenario, count: canaryCounts[scenario] ?? 1, canary });
+    expect(caught(canary, result), JSON.stringify(result)).toBe(true);
+  });
+});
