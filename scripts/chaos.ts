@@ -34,8 +34,8 @@ const options = {
 if (values.canary) {
   let all = true;
   for (const canary of scenario.canaries) {
-    const { result } = await runScenario({ ...options, canary });
-    const found = caught(canary, result);
+    const { result, unexpected } = await runScenario({ ...options, canary });
+    const found = caught(canary, result, unexpected);
     log(`canary ${canary} (${canaries[canary].about}): ${found ? "caught" : "NOT CAUGHT"}: ${JSON.stringify(result)}`);
     if (values.json) console.log(JSON.stringify(result));
     all &&= found;

@@ -90,8 +90,11 @@ export class Line {
     this.#unsettled--;
   }
 
-  drop(claimed: Claimed): void {
+  /** Whether it was still waiting here. */
+  drop(claimed: Claimed): boolean {
+    const before = this.#items.length;
     this.#items = this.#items.filter((item) => item.claimed.claim !== claimed.claim);
+    return this.#items.length < before;
   }
 
   clear(): readonly Item[] {

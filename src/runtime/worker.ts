@@ -49,6 +49,7 @@ export class Worker {
   #sweptAt = -Infinity;
   #tookOverAt = -Infinity;
   #wakeAt = Infinity;
+  #cancelWakeAt = (): void => {};
   /** Running deliveries whose lease had run out; whether one of them is a suspect. */
   #alone = 0;
   #suspect = false;
@@ -108,6 +109,8 @@ export class Worker {
     cancel();
     await this.#settler.drained();
     this.#leases.stop();
+    // A retry that is due in an hour must not keep a stopped process alive until then.
+    this.#cancelWakeAt();
   }
 
   async #run(): Promise<void> {
@@ -174,8 +177,7 @@ export class Worker {
       this.#suspect = claimed.suspect;
       if (claimed.attempt > line.consumer.retry.maxAttempts) {
         const error = fault("NT_WORKER_LOST", { got: `${claimed.attempt - 1} attempts that ended with their worker` }).message;
-        this.#alone--;
-        this.#suspect = false;
+        this.#endAlone(claimed);
         this.#track(this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)));
         continue;
       }
@@ -189,7 +191,7 @@ export class Worker {
     this.#leases.hold(claimed, () => {
       const lost = fault("NT_CLAIM_LOST", { got: "a lease that was not renewed" });
       for (const execution of this.#running) if (execution.claimed.claim === claimed.claim) execution.abort(lost);
-      this.#lines.get(claimed.consumer)?.drop(claimed);
+      if (this.#lines.get(claimed.consumer)?.drop(claimed) === true) this.#endAlone(claimed);
     });
   }
 
@@ -225,15 +227,7 @@ export class Worker {
   async #settle(line: Line, execution: Execution, item: Item): Promise<void> {
     const ended = await execution.ended;
     this.#running.delete(execution);
-    if (item.claimed.alone && ended.kind !== "again") {
-      this.#alone--;
-      if (item.claimed.suspect) {
-        this.#suspect = false;
-        // The next one need not wait for its turn.
-        this.#tookOverAt = -Infinity;
-        this.#wake?.();
-      }
-    }
+    if (ended.kind !== "again") this.#endAlone(item.claimed);
     if (ended.kind === "again") {
       this.#leases.release(item.claimed);
       line.done();
@@ -256,6 +250,16 @@ export class Worker {
     line.done();
   }
 
+  #endAlone(claimed: Claimed): void {
+    if (!claimed.alone) return;
+    this.#alone--;
+    if (!claimed.suspect) return;
+    this.#suspect = false;
+    // The next suspect need not wait for the next look.
+    this.#tookOverAt = -Infinity;
+    this.#wake?.();
+  }
+
   #track(work: Promise<unknown>): void {
     const tracked: Promise<void> = work.then(
       () => {},
@@ -268,7 +272,8 @@ export class Worker {
     const at = this.#clock.monotonic() + ms;
     if (at < this.#wakeAt) {
       this.#wakeAt = at;
-      this.#clock.after(ms, () => {
+      this.#cancelWakeAt();
+      this.#cancelWakeAt = this.#clock.after(ms, () => {
         this.#wakeAt = Infinity;
         this.wake();
       });

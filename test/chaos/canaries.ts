@@ -5,7 +5,7 @@ import type { PoolLike } from "../../src/index.ts";
 import type { Claim, Settlement, Store, Transaction } from "../../src/core/ports/store.ts";
 import { bound } from "./failpoints.ts";
 
-export type Fault = "lost" | "doubled" | "stuck";
+export type Fault = "lost" | "doubled" | "newer-failed";
 
 interface Canary {
   readonly about: string;
@@ -86,7 +86,7 @@ export const canaries = {
   },
   "claim-taken-out": {
     about: "retry, step and extend name the delivery without its claim",
-    reasons: ["stuck", "lost", "doubled"],
+    reasons: ["newer-failed"],
     wrap: (store) => {
       const { settle, renew, beginStep, finishStep } = bound(store);
       const now = <Held extends Claim>(all: readonly Held[]): Promise<Held[]> => Promise.all(all.map((one) => current(store, one)));

@@ -18,7 +18,7 @@ const EFFECT = "insert into public.chaos_effect (message, kind, delivery, xid) v
 const retry = { baseMs: 20, maxMs: 200, maxAttempts: 1_000 };
 
 /** A frozen process finds out by the clock: more than this passed between two lines. */
-const FROZEN_MS = 1_500;
+export const FROZEN_MS = 1_500;
 
 export function inbox(nt: Nevertwice): ReturnType<typeof nt.inbox<Record<string, any>>> {
   return nt.inbox("in", none({ acceptAnybody: true, key: { header: "x-id" }, topic: { header: "x-topic" } }));
@@ -34,8 +34,8 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
     const began = performance.now();
     await points.reach("started");
     await tx.query(EFFECT, [message.key, "alone", deliveryId]);
-    // One that was frozen asks for an hour: a zombie's retry must not reach the delivery that another one runs now.
-    if (performance.now() - began > FROZEN_MS) throw new RetryError("frozen", { afterMs: 3_600_000 });
+    // One that was frozen asks for more time: a zombie's retry must not reach the delivery that another one runs now.
+    if (performance.now() - began > FROZEN_MS) throw new RetryError("frozen", { afterMs: 10_000 });
   });
   from.on("step", { consumer: "step", retry }, async (_, { message, deliveryId, step, tx, send }) => {
     await step.run("charge", async ({ idempotencyKey, signal }) => {

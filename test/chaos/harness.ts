@@ -10,7 +10,7 @@ import { type EmbeddedServer, startEmbedded } from "../../src/store/embedded/ser
 import { until } from "../support/database.ts";
 import { canary, type CanaryName, type Fault } from "./canaries.ts";
 import type { Order, Point, Report } from "./failpoints.ts";
-import { type ChaosTopic, due, HOT_ROWS, TABLES } from "./handlers.ts";
+import { type ChaosTopic, due, FROZEN_MS, HOT_ROWS, TABLES } from "./handlers.ts";
 import { Provider } from "./provider.ts";
 import { Proxy } from "./proxy.ts";
 
@@ -104,6 +104,8 @@ export class Player {
 export class Harness {
   readonly options: ChaosOptions;
   readonly random: () => number;
+  /** Newer executions that a zombie's retry took the delivery from. */
+  newerFailed = 0;
   readonly hits = new Map<Point, number>();
   readonly unexpected: string[] = [];
   readonly provider: Provider;
@@ -319,6 +321,15 @@ export class Harness {
     const hotEffects = found.rows.filter((row) => row.kind === "hot").reduce((sum, row) => sum + row.times, 0);
     if ((hot.rows[0]?.n ?? 0) !== hotEffects) this.unexpected.push(`${hot.rows[0]?.n} on ${HOT_ROWS} hot rows, ${hotEffects} effects`);
     if (this.provider.afterRecorded > 0) this.unexpected.push(`${this.provider.afterRecorded} requests after their result was recorded`);
+    const failed = await this.rows<{ n: number }>(
+      `select count(*)::int as n
+       from nevertwice.attempt z
+       join nevertwice.attempt s on s.message_id = z.message_id and s.delivery_id = z.delivery_id
+       where z.outcome = 'retry' and z.error like '%frozen%' and s.outcome = 'superseded'
+         and s.ended_at - s.started_at < interval '${FROZEN_MS} milliseconds'`,
+    );
+    this.newerFailed = failed.rows[0]?.n ?? 0;
+    if (this.newerFailed > 0) this.unexpected.push(`${this.newerFailed} newer executions failed by a zombie`);
     const effects = found.rows.reduce((sum, row) => sum + row.times, 0);
     return {
       scenario: this.options.scenario,
@@ -349,8 +360,12 @@ export class Harness {
 }
 
 /** Whether a canary was caught for its reason. */
-export function caught(name: CanaryName, result: ChaosResult): boolean {
-  const found: Record<Fault, boolean> = { lost: result.lost > 0, doubled: result.doubled > 0, stuck: !result.drained };
+export function caught(name: CanaryName, result: ChaosResult, unexpected: readonly string[]): boolean {
+  const found: Record<Fault, boolean> = {
+    lost: result.lost > 0,
+    doubled: result.doubled > 0,
+    "newer-failed": unexpected.some((sentence) => sentence.includes("newer executions failed")),
+  };
   return canary(name)?.reasons.some((reason) => found[reason]) ?? false;
 }
 

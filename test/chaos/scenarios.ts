@@ -18,7 +18,7 @@ interface Scenario {
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const ZOMBIE_POINTS = ["claimed", "started", "in-tx", "after-request"] as const;
+const ZOMBIE_POINTS = ["started", "claimed", "in-tx", "after-request"] as const;
 
 /** A worker that stands at the point now; others are asked when the first has no occasion to pass it. */
 async function standingAt(harness: Harness, point: Point) {
