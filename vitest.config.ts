@@ -1,15 +1,37 @@
+import path from "node:path";
 import { defineConfig } from "vitest/config";
 
 const shared = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
 const globalSetup = ["test/support/global-setup.ts"];
+// The examples import nevertwice by its own name; tests run them on the source.
+const alias = {
+  "nevertwice/sources": path.resolve("src/sources/all.ts"),
+  "nevertwice/server": path.resolve("src/server/app.ts"),
+  "nevertwice/embedded": path.resolve("src/store/embedded/server.ts"),
+  nevertwice: path.resolve("src/index.ts"),
+};
 
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { test: { ...shared, name: "unit", include: ["test/{core,sources}/**/*.test.ts", "test/*.test.ts", "test/runtime/unit/*.test.ts"] } },
-      { test: { ...shared, name: "postgres", include: ["test/{store,conformance,runtime,server,cli,examples}/*.test.ts"], globalSetup } },
-      { test: { ...shared, name: "chaos", include: ["test/chaos/*.test.ts"], globalSetup } },
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/{core,sources}/**/*.test.ts", "test/*.test.ts", "test/runtime/unit/*.test.ts"],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "postgres",
+          include: ["test/{store,conformance,runtime,server,cli,examples}/*.test.ts"],
+          globalSetup,
+        },
+        resolve: { alias },
+      },
+      { test: { ...shared, name: "chaos", include: ["test/chaos/*.test.ts"], globalSetup }, resolve: { alias } },
     ],
   },
 });

@@ -30,7 +30,10 @@ if (side === "subject") {
     }
     const known = await pool.query("select status from bench_by_hand where id = $1", [verdict.key]);
     if (known.rows.length === 0) {
-      await pool.query("insert into bench_by_hand (id, status, body) values ($1, 'processing', $2) on conflict do nothing", [verdict.key, body]);
+      await pool.query(
+        "insert into bench_by_hand (id, status, body) values ($1, 'processing', $2) on conflict do nothing",
+        [verdict.key, body],
+      );
       await pool.query("update bench_by_hand set status = 'completed' where id = $1", [verdict.key]);
     }
     res.writeHead(200).end("ok");

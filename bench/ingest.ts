@@ -7,7 +7,11 @@ import pg from "pg";
 import type { Case, Measured } from "./rounds.ts";
 
 const SECRET = Buffer.alloc(32, 7);
-const BODY = JSON.stringify({ type: "invoice.paid", timestamp: "2026-11-24T12:00:00Z", data: { note: "x".repeat(950) } });
+const BODY = JSON.stringify({
+  type: "invoice.paid",
+  timestamp: "2026-11-24T12:00:00Z",
+  data: { note: "x".repeat(950) },
+});
 /** More than the fastest side sends in the time of a run. */
 const MOST_PER_SECOND = 32_000;
 
@@ -49,10 +53,19 @@ async function load(
   await admin.query("checkpoint");
   const server = fork("bench/ingest-server.ts", { env: { ...process.env, ...env } });
   try {
-    const target = await new Promise<string>((resolve) => server.once("message", (message) => resolve((message as { url: string }).url)));
+    const target = await new Promise<string>((resolve) =>
+      server.once("message", (message) => resolve((message as { url: string }).url)),
+    );
     // Warmed up on the same tables before it is counted.
     run(folder, target, connections, copies, 1);
-    const { requests, seconds: took, failed, p50Ms, p99Ms, offered } = run(folder, target, connections, copies, seconds);
+    const {
+      requests,
+      seconds: took,
+      failed,
+      p50Ms,
+      p99Ms,
+      offered,
+    } = run(folder, target, connections, copies, seconds);
     if (failed > 0) throw new Error(`${failed} requests failed`);
     if (requests > offered) throw new Error("the signed requests were used up: raise MOST_PER_SECOND");
     const table = side === "subject" ? "bench_ingest.message" : "bench_by_hand";

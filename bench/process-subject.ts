@@ -31,13 +31,15 @@ if (name === "latency") {
   console.log(JSON.stringify({ value: 100, p50Ms: percentile(waits, 50), p99Ms: percentile(waits, 99) }));
 } else {
   const order = Array.from({ length: count }, (_, i) => i).sort(() => Math.random() - 0.5);
-  for (let i = 0; i < count; i += 2_000) await nt.sendMany(order.slice(i, i + 2_000).map((n) => ({ topic: "job", payload: { i: n } })));
+  for (let i = 0; i < count; i += 2_000)
+    await nt.sendMany(order.slice(i, i + 2_000).map((n) => ({ topic: "job", payload: { i: n } })));
   await pool.query("analyze bench_process.delivery");
   await pool.query("checkpoint");
   const began = performance.now();
   await nt.start();
   await all;
-  while ((await pool.query("select from bench_process.delivery limit 1")).rows.length > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  while ((await pool.query("select from bench_process.delivery limit 1")).rows.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 2));
   console.log(JSON.stringify({ value: (count * 1_000) / (performance.now() - began) }));
 }
 await nt.stop();

@@ -42,7 +42,8 @@ export function processCases(url: string, quick: boolean): readonly Case[] {
         // At its best number of connections, found once.
         if (!best.has(name)) {
           const tried: [string, number][] = [];
-          for (const connections of ["4", "10", "20"]) tried.push([connections, (await once(PEER, { BENCH_CONNECTIONS: connections })).value]);
+          for (const connections of ["4", "10", "20"])
+            tried.push([connections, (await once(PEER, { BENCH_CONNECTIONS: connections })).value]);
           best.set(name, tried.sort((a, b) => b[1] - a[1])[0]?.[0] ?? "10");
         }
         return once(PEER, { BENCH_CONNECTIONS: best.get(name) ?? "10" });

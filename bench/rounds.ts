@@ -45,7 +45,9 @@ export async function measure(one: Case, rounds: number, log: (line: string) => 
     }
     const ratio = subject.value / baseline.value;
     all.push({ subject, baseline, ratio });
-    log(`${one.bench} ${one.name} round ${round + 1}: ${shown(subject)} against ${shown(baseline)}, ${ratio.toFixed(2)}x`);
+    log(
+      `${one.bench} ${one.name} round ${round + 1}: ${shown(subject)} against ${shown(baseline)}, ${ratio.toFixed(2)}x`,
+    );
   }
   const middle = [...all].sort((a, b) => a.ratio - b.ratio)[all.length >> 1];
   if (middle === undefined) throw new Error("no rounds");
@@ -79,7 +81,10 @@ export function percentile(values: readonly number[], of: number): number {
 
 /** Runs a program of ours to its end; what it prints last is its answer as JSON. */
 export async function runChild<Answer>(program: string, env: Record<string, string>): Promise<Answer> {
-  const child = spawn(process.execPath, [program], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let out = "";
   child.stdout.on("data", (chunk) => (out += String(chunk)));
   const code = await new Promise((resolve) => child.once("close", resolve));

@@ -23,14 +23,16 @@ if (cases === undefined) {
 }
 if (positionals[0] === "process" && !existsSync("bench/peers/node_modules")) {
   console.error("installing the peers");
-  spawnSync("npm", ["install", "--prefix", "bench/peers", "--no-audit", "--no-fund", "--no-package-lock"], { stdio: ["ignore", 2, 2] });
+  spawnSync("npm", ["install", "--prefix", "bench/peers", "--no-audit", "--no-fund", "--no-package-lock"], {
+    stdio: ["ignore", 2, 2],
+  });
 }
 
-const given = process.env["DATABASE_URL"];
+const given = process.env["DATABASE_URL"] ?? "";
 const folder = await mkdtemp(path.join(os.tmpdir(), "nevertwice-bench-"));
 const settings = { shared_buffers: "1GB", max_wal_size: "4GB", max_connections: "200" };
-const embedded = given === undefined || given === "" ? await startEmbedded({ folder, settings }) : undefined;
-const url = embedded?.url ?? (given as string);
+const embedded = given === "" ? await startEmbedded({ folder, settings }) : undefined;
+const url = embedded?.url ?? given;
 try {
   await warmUp();
   const rows: Row[] = [];
@@ -50,7 +52,9 @@ try {
 async function warmUp(): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
-  await client.query("create table bench_warm as select g as id, repeat('x', 1000) as text from generate_series(1, 400000) g");
+  await client.query(
+    "create table bench_warm as select g as id, repeat('x', 1000) as text from generate_series(1, 400000) g",
+  );
   await client.query("drop table bench_warm");
   await client.query("checkpoint");
   await client.end();

@@ -5,7 +5,9 @@ import path from "node:path";
 
 const draft = mkdtempSync(path.resolve("dist."));
 const tsc = path.resolve("node_modules/typescript/bin/tsc");
-const compiled = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", draft], { stdio: "inherit" });
+const compiled = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", draft], {
+  stdio: "inherit",
+});
 if (compiled.status !== 0) {
   rmSync(draft, { recursive: true, force: true });
   process.exit(compiled.status ?? 1);

@@ -19,17 +19,17 @@ const folder = path.join(home, "demo");
 mkdirSync(folder, { recursive: true });
 const files = { sent: path.join(folder, "sent.jsonl"), provider: path.join(folder, "provider.jsonl") };
 
-const given = process.env["DATABASE_URL"];
-const embedded = given === undefined || given === "" ? await startEmbedded({ folder: home }) : undefined;
-const url = embedded?.url ?? (given as string);
+const given = process.env["DATABASE_URL"] ?? "";
+const embedded = given === "" ? await startEmbedded({ folder: home }) : undefined;
+const url = embedded?.url ?? given;
 const pool = new pg.Pool({ connectionString: url, max: 4 });
 pool.on("error", () => {});
 const stopping = { asked: false };
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop());
 
 const secrets = readSecrets();
-await pool.query(await readFile("examples/shop/tables.sql", "utf8"));
-await pool.query(await readFile("examples/by-hand/tables.sql", "utf8"));
+await pool.query(await readFile(new URL("../examples/shop/tables.sql", import.meta.url), "utf8"));
+await pool.query(await readFile(new URL("../examples/by-hand/tables.sql", import.meta.url), "utf8"));
 
 const provider = await start("demo/provider", { PROVIDER_LOG: files.provider });
 const shopEnv = {
@@ -47,7 +47,9 @@ let [worker, , hand] = await Promise.all([
 ]);
 const serverFile = path.join(home, "server.json");
 writeFileSync(serverFile, JSON.stringify({ url: shop.url, pid: process.pid, secrets }), { mode: 0o600 });
-console.log(`nevertwice: the shop listens on ${shop.url}${embedded === undefined ? "" : ", on the embedded database in .nevertwice"}`);
+console.log(
+  `nevertwice: the shop listens on ${shop.url}${embedded === undefined ? "" : ", on the embedded database in .nevertwice"}`,
+);
 
 const again = process.argv.includes("--again");
 const first = !existsSync(files.sent);
@@ -66,12 +68,16 @@ async function play(): Promise<void> {
     { side: "shop", url: (source) => `${shop.url}/in/${source}` },
     { side: "hand", url: (source) => `${hand.url}/${source}` },
   ];
-  console.log(`nevertwice: ${messages.length} messages in ${PLAY_MS / 1_000} s, to the shop and to the handler written by hand`);
+  console.log(
+    `nevertwice: ${messages.length} messages in ${PLAY_MS / 1_000} s, to the shop and to the handler written by hand`,
+  );
   const killing = setTimeout(() => void kill(), PLAY_MS * 0.45);
   const progress = setInterval(() => {
     void account("shop", pool, files).then(
       ({ accepted, duplicates, refused, effects }) =>
-        console.log(`  sent ${senders.requests} accepted ${accepted} duplicates ${duplicates} refused ${refused} effects ${effects}`),
+        console.log(
+          `  sent ${senders.requests} accepted ${accepted} duplicates ${duplicates} refused ${refused} effects ${effects}`,
+        ),
       () => {},
     );
   }, 2_000);
@@ -97,7 +103,8 @@ async function settled(): Promise<Account> {
   for (let told = false; ; told = true) {
     const now = await account("shop", pool, files);
     if (now.lost.length === 0 || performance.now() > until || stopping.asked) return now;
-    if (!told) console.log(`  ${now.lost.length} not done yet: the rest waits for retries and for the killed worker's lease`);
+    if (!told)
+      console.log(`  ${now.lost.length} not done yet: the rest waits for retries and for the killed worker's lease`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
@@ -118,8 +125,12 @@ async function report(ours: Account, theirs: Account): Promise<void> {
   console.log(`  the handler written by hand     lost ${theirs.lost.length}, doubled ${theirs.doubled.length}`);
   console.log(`    lost: ${failed} failed once and were answered "already processed" when they came again`);
   console.log(`    lost: ${processing} stayed in "processing" when their process was killed`);
-  console.log(`    doubled: ${theirs.doubled.length} came twice at the same moment; both looked, found nothing, and ran`);
-  console.log(`  ${replays.rows[0]?.n ?? 0} GitHub bodies came again under other ids: accepted, and marked as suspected replays`);
+  console.log(
+    `    doubled: ${theirs.doubled.length} came twice at the same moment; both looked, found nothing, and ran`,
+  );
+  console.log(
+    `  ${replays.rows[0]?.n ?? 0} GitHub bodies came again under other ids: accepted, and marked as suspected replays`,
+  );
   console.log("  effects are counted in the shop's tables and the provider's log, message by message");
   console.log("");
   console.log("try next (in another terminal):");
@@ -136,7 +147,7 @@ async function report(ours: Account, theirs: Account): Promise<void> {
 }
 
 function start(program: string, env: NodeJS.ProcessEnv): Promise<Running> {
-  return startProcess(`examples/${program}.ts`, env, path.join(folder, `${program.replace("/", "-")}.log`));
+  return startProcess(program, env, path.join(folder, `${program.replace("/", "-")}.log`));
 }
 
 /** Made once and kept, so that `nevertwice post` can sign. */

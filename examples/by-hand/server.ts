@@ -45,8 +45,15 @@ const server = createServer(async (req, res) => {
   }
 });
 
-async function handle(source: string, event: { id: string; topic: string; sku?: string; amount: number }): Promise<void> {
-  await pool.query("insert into by_hand.audit (source, event, topic) values ($1, $2, $3)", [source, event.id, event.topic]);
+async function handle(
+  source: string,
+  event: { id: string; topic: string; sku?: string; amount: number },
+): Promise<void> {
+  await pool.query("insert into by_hand.audit (source, event, topic) values ($1, $2, $3)", [
+    source,
+    event.id,
+    event.topic,
+  ]);
   if (event.topic !== "payment_intent.succeeded" || event.sku === undefined) return;
   const stock = await pool.query("update by_hand.stock set on_hand = on_hand - 1 where sku = $1", [event.sku]);
   // Not our goods: there is nothing that a retry could change.

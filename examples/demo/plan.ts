@@ -46,13 +46,20 @@ function stripeEvent(i: number): Pick<Planned, "source" | "key" | "topic" | "pay
   const sku = i % 60 === 30 ? "unicorn" : (["tea", "mug", "kettle"][i % 3] as string);
   const topic = paid ? "payment_intent.succeeded" : "charge.refunded";
   const object = { id: `pi_${i}`, object: "payment_intent", amount: 500 + i, currency: "eur", metadata: { sku } };
-  const event = { id: key, object: "event", api_version: "2026-10-28", created: Math.floor(Date.now() / 1_000), livemode: false };
+  const event = {
+    id: key,
+    object: "event",
+    api_version: "2026-10-28",
+    created: Math.floor(Date.now() / 1_000),
+    livemode: false,
+  };
   return {
     source: "stripe",
     key,
     topic,
     payment: paid ? (sku === "unicorn" ? "not-sold" : "sold") : undefined,
-    body: (copy) => JSON.stringify({ ...event, data: { object }, pending_webhooks: Math.max(0, 3 - copy), type: topic }, null, 2),
+    body: (copy) =>
+      JSON.stringify({ ...event, data: { object }, pending_webhooks: Math.max(0, 3 - copy), type: topic }, null, 2),
   };
 }
 
@@ -66,7 +73,12 @@ export async function headers(message: Planned, body: string, secret: string): P
     return { ...json, "stripe-signature": signature };
   }
   const signature = await sign(secret, body);
-  return { ...json, "x-hub-signature-256": signature, "x-github-delivery": message.key, "x-github-event": message.topic };
+  return {
+    ...json,
+    "x-hub-signature-256": signature,
+    "x-github-delivery": message.key,
+    "x-github-event": message.topic,
+  };
 }
 
 function shuffled<Item>(items: readonly Item[]): Item[] {

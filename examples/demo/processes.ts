@@ -1,9 +1,9 @@
 // The processes of the demo: server, workers, the provider, the handler by hand. Each is a process of its own.
 import { type ChildProcess, fork } from "node:child_process";
 import { openSync } from "node:fs";
-import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-const CHILD = path.resolve("examples/demo/child.ts");
+const CHILD = new URL("child.ts", import.meta.url).href;
 
 export interface Running {
   readonly url: string;
@@ -13,10 +13,14 @@ export interface Running {
 
 const all = new Set<Running>();
 
-/** Starts a program and waits until it says that it is ready. What it prints goes to a file. */
+/** Starts a program of the examples and waits until it says that it is ready. What it prints goes to a file. */
 export function startProcess(program: string, env: NodeJS.ProcessEnv, logFile: string): Promise<Running> {
   const log = openSync(logFile, "a");
-  const child = fork(program, { env: { ...process.env, ...env }, execArgv: ["--import", CHILD], stdio: ["ignore", log, log, "ipc"] });
+  const child = fork(fileURLToPath(new URL(`../${program}.ts`, import.meta.url)), {
+    env: { ...process.env, ...env },
+    execArgv: ["--import", CHILD],
+    stdio: ["ignore", log, log, "ipc"],
+  });
   const running: Running = {
     url: "",
     kill: () => void child.kill("SIGKILL"),
@@ -25,7 +29,9 @@ export function startProcess(program: string, env: NodeJS.ProcessEnv, logFile: s
   all.add(running);
   child.once("exit", () => all.delete(running));
   return new Promise((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`${program} ended with ${code} before it was ready; see ${logFile}`)));
+    child.once("exit", (code) =>
+      reject(new Error(`${program} ended with ${code} before it was ready; see ${logFile}`)),
+    );
     child.once("message", (message: { url?: string }) => resolve(Object.assign(running, { url: message.url ?? "" })));
   });
 }

@@ -47,5 +47,3 @@ for (const inbox of [payments, repository] as readonly Inbox<any>[]) {
     ]);
   });
 }
-
-export default nt;

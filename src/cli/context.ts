@@ -2,9 +2,10 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { fault } from "../core/errors.ts";
+import type { Logger } from "../core/ports/logger.ts";
 import type { Store } from "../core/ports/store.ts";
 import { Nevertwice } from "../index.ts";
-import { Runtime } from "../runtime/nevertwice.ts";
+import type { Runtime } from "../runtime/nevertwice.ts";
 import { openStore } from "../store/open.ts";
 import { type Given, text } from "./command.ts";
 import { quiet } from "./log.ts";
@@ -30,7 +31,9 @@ export async function configured(given: Given): Promise<Runtime | undefined> {
   if (typeof instance === "object" && instance !== null && "inboxes" in instance && "ready" in instance) {
     return instance as Runtime;
   }
-  throw fault("NT_CONFIG", { got: `${file}, whose default export is ${instance === undefined ? "missing" : typeof instance}` });
+  throw fault("NT_CONFIG", {
+    got: `${file}, whose default export is ${instance === undefined ? "missing" : typeof instance}`,
+  });
 }
 
 export function database(given: Given): string {
@@ -53,7 +56,7 @@ export async function withStore<Result>(given: Given, work: (store: Store) => Pr
 }
 
 /** An instance without a config file. */
-export function bare(given: Given, logger: import("../core/ports/logger.ts").Logger): Nevertwice {
+export function bare(given: Given, logger: Logger): Nevertwice {
   const schema = text(given, "schema");
   return new Nevertwice({ database: database(given), logger, ...(schema === undefined ? {} : { schema }) });
 }

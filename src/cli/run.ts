@@ -20,7 +20,11 @@ const commands: readonly Command[] = [start, migrate, doctor, list, show, replay
 
 /** Flags that every command takes. */
 const COMMON: Flags = {
-  config: { type: "string", value: "file", about: "the file that exports the instance (default: nevertwice.config.ts)" },
+  config: {
+    type: "string",
+    value: "file",
+    about: "the file that exports the instance (default: nevertwice.config.ts)",
+  },
   database: { type: "string", value: "url", about: "a PostgreSQL URL or embedded:<folder> (default: DATABASE_URL)" },
   schema: { type: "string", value: "name", about: "the schema of the tables (default: nevertwice)" },
   json: { type: "boolean", about: "machine-readable: one object, lists one object a line" },
@@ -37,7 +41,10 @@ export async function run(words: readonly string[]): Promise<number> {
   }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    const near = nearest(name, commands.map((candidate) => candidate.name));
+    const near = nearest(
+      name,
+      commands.map((candidate) => candidate.name),
+    );
     return misused(`there is no command \`${plain(name)}\`${near === undefined ? "" : `; did you mean \`${near}\`?`}`);
   }
   const flags: Flags = { ...command.flags, ...COMMON };
@@ -78,7 +85,8 @@ function failed(error: unknown, json: boolean, verbose: boolean): number {
   else if (isFault(error)) {
     const { code, expected, got, next } = error;
     if (json) console.log(JSON.stringify({ error: { code, expected, got, next } }));
-    else console.error(`${code}\n  expected  ${plain(expected)}\n  got       ${plain(got)}\n  next      ${plain(next)}`);
+    else
+      console.error(`${code}\n  expected  ${plain(expected)}\n  got       ${plain(got)}\n  next      ${plain(next)}`);
   } else console.error(`nevertwice: ${plain(error instanceof Error ? error.message : String(error))}`);
   return isFault(error, "NT_USAGE") ? 2 : 1;
 }
@@ -86,7 +94,13 @@ function failed(error: unknown, json: boolean, verbose: boolean): number {
 function overview(): string {
   const width = Math.max(...commands.map((command) => command.usage.length));
   const rows = commands.map((command) => `  ${command.usage.padEnd(width)}  ${command.about}`);
-  return ["nevertwice: at least once, never twice", "", ...rows, "", "nevertwice <command> --help shows its flags."].join("\n");
+  return [
+    "nevertwice: at least once, never twice",
+    "",
+    ...rows,
+    "",
+    "nevertwice <command> --help shows its flags.",
+  ].join("\n");
 }
 
 function help(command: Command, flags: Flags): string {

@@ -31,7 +31,7 @@ const catalogue = {
   },
   NT_SCHEMA_MISSING: {
     expected: "the tables of this version",
-    next: "Run `nevertwice migrate`, or set `migrate: \"auto\"`.",
+    next: 'Run `nevertwice migrate`, or set `migrate: "auto"`.',
     canRetry: false,
   },
   NT_SCHEMA_NEWER: {

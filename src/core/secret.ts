@@ -29,7 +29,11 @@ export class Secret {
  * What an option that holds a secret accepts: a value, several for rotation (each is tried), or a function
  * read at first use, so that importing a module reads no environment.
  */
-export type SecretOption = SecretValue | readonly SecretValue[] | (() => SecretValue | readonly SecretValue[] | undefined) | undefined;
+export type SecretOption =
+  | SecretValue
+  | readonly SecretValue[]
+  | (() => SecretValue | readonly SecretValue[] | undefined)
+  | undefined;
 type SecretValue = string | Secret;
 
 /** Reads the option now. An empty list means that none is set. */

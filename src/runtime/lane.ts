@@ -24,7 +24,7 @@ import { fault, isFault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Claim, Store, Transaction } from "../core/ports/store.ts";
 import { sqlState } from "./group-commit.ts";
-import { Permits } from "./permits.ts";
+import type { Permits } from "./permits.ts";
 import { Turn } from "./turn.ts";
 
 /** A turn this long has no place in a group: its neighbours wait with their effects uncommitted. */
@@ -179,7 +179,10 @@ export class Lanes {
   async #resolve(turns: readonly Turn[], failure?: { error: unknown }): Promise<void> {
     if (turns.length === 0) return;
     try {
-      const found = await this.#host.store.resolve(turns.map((turn) => turn.claim), this.#host.leaseMs);
+      const found = await this.#host.store.resolve(
+        turns.map((turn) => turn.claim),
+        this.#host.leaseMs,
+      );
       for (const turn of turns) {
         if (found.kind !== "not-committed") {
           turn.settle({ kind: found.kind });

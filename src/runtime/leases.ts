@@ -1,6 +1,10 @@
+import { defaults } from "../core/defaults.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Store } from "../core/ports/store.ts";
+
+/** The part of a lease after which it is renewed. */
+const RENEWALS = defaults.renewMs / defaults.leaseMs;
 
 /**
  * Keeps the leases of all that this process has claimed, running or not.
@@ -28,7 +32,7 @@ export class Leases {
   /** A delivery has one holder in a process: a newer claim of the same delivery replaces the older. */
   hold(claim: Claim, onLost: () => void): void {
     this.#held.set(claim.deliveryId, { claim, onLost, renewedAt: this.#clock.monotonic() });
-    this.#cancel ??= this.#clock.after(this.#leaseMs * 0.3, () => void this.#renew());
+    this.#cancel ??= this.#clock.after(this.#leaseMs * RENEWALS, () => void this.#renew());
   }
 
   release(claim: Claim): void {
@@ -45,7 +49,13 @@ export class Leases {
     const asked = [...this.#held.values()];
     const askedAt = this.#clock.monotonic();
     try {
-      const lost = asked.length === 0 ? [] : await this.#store.renew(asked.map((held) => held.claim), this.#leaseMs);
+      const lost =
+        asked.length === 0
+          ? []
+          : await this.#store.renew(
+              asked.map((held) => held.claim),
+              this.#leaseMs,
+            );
       const gone = new Set(lost.map((claim) => claim.claim));
       for (const held of asked) {
         held.renewedAt = askedAt;
@@ -57,7 +67,7 @@ export class Leases {
     }
     this.#cancel = undefined;
     if (!this.#stopped && this.#held.size > 0) {
-      const wait = Math.max(0, this.#leaseMs * 0.3 - (this.#clock.monotonic() - askedAt));
+      const wait = Math.max(0, this.#leaseMs * RENEWALS - (this.#clock.monotonic() - askedAt));
       this.#cancel = this.#clock.after(wait, () => void this.#renew());
     }
   }

@@ -40,7 +40,10 @@ export class Line {
 
   /** How many to claim now: none while at least half of what is wanted ahead is here. */
   wants(): number {
-    const ahead = Math.min(MOST_AHEAD, Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)));
+    const ahead = Math.min(
+      MOST_AHEAD,
+      Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)),
+    );
     // What is done but not yet settled counts: settlement that falls behind slows the claims.
     const room = this.#items.length > ahead / 2 || this.#unsettled > MOST_AHEAD * 4 ? 0 : ahead - this.#items.length;
     return room;
@@ -101,4 +104,3 @@ export class Line {
     return this.#items.splice(0);
   }
 }
-

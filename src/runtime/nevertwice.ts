@@ -16,10 +16,22 @@ import { Refusals } from "./refusals.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Worker } from "./worker.ts";
 
-export type OpenStore = (database: Exclude<Database, Store>, options: { schema: string; logger: Logger; preparedStatements?: boolean }) => Promise<Store>;
+export type OpenStore = (
+  database: Exclude<Database, Store>,
+  options: { schema: string; logger: Logger; preparedStatements?: boolean },
+) => Promise<Store>;
 
 const OPTIONS = [
-  "database", "schema", "migrate", "preparedStatements", "logger", "clock", "random", "leaseMs", "dedupeDays", "retainDays",
+  "database",
+  "schema",
+  "migrate",
+  "preparedStatements",
+  "logger",
+  "clock",
+  "random",
+  "leaseMs",
+  "dedupeDays",
+  "retainDays",
 ] as const;
 
 /**
@@ -176,7 +188,11 @@ export class Runtime {
   }
 
   /** Whether this process can do its work now: the database answers, and the worker, where there is one, goes round. */
-  async readiness(): Promise<{ ready: boolean; database: "answers" | "away"; worker: "works" | "stands still" | "none" }> {
+  async readiness(): Promise<{
+    ready: boolean;
+    database: "answers" | "away";
+    worker: "works" | "stands still" | "none";
+  }> {
     const worker = this.#worker === undefined ? "none" : this.#worker.stuck ? "stands still" : "works";
     let cancel = (): void => {};
     const late = new Promise<never>((_, reject) => {
@@ -248,7 +264,10 @@ export class Runtime {
         if (tries < 3) continue;
         throw fault("NT_ACCEPT_UNKNOWN", {
           got: cause instanceof Error ? cause.message : String(cause),
-          next: one.key === one.id ? "It may have been accepted; send with a `key` to repeat it safely." : "Send it again under the same key.",
+          next:
+            one.key === one.id
+              ? "It may have been accepted; send with a `key` to repeat it safely."
+              : "Send it again under the same key.",
           cause,
         });
       }

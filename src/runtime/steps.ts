@@ -90,7 +90,10 @@ export class Steps implements Step {
     const misuse = fault("NT_STEP_IN_TX", { got: `step \`${name}\` while \`tx\` is open` });
     if (this.#store.singleConnection) throw misuse;
     const line = misuse.stack?.split("\n").find((frame) => frame.includes("    at ") && !/steps\.[jt]s/.test(frame));
-    this.#logger.warn({ consumer: this.#consumer, step: name, at: line?.trim(), next: misuse.next }, "step while tx is open");
+    this.#logger.warn(
+      { consumer: this.#consumer, step: name, at: line?.trim(), next: misuse.next },
+      "step while tx is open",
+    );
   }
 
   #lost(name: string): Error {

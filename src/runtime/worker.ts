@@ -65,7 +65,10 @@ export class Worker {
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
     const transactions = new Permits(TRANSACTIONS);
     for (const consumer of consumers) {
-      const lanes = new Lanes({ ...host, hint: () => host.hint(), transactions }, { timeoutMs: consumer.timeoutMs, grouped: consumer.group });
+      const lanes = new Lanes(
+        { ...host, hint: () => host.hint(), transactions },
+        { timeoutMs: consumer.timeoutMs, grouped: consumer.group },
+      );
       this.#lines.set(consumer.name, new Line(consumer, lanes, host.clock));
     }
   }
@@ -96,7 +99,9 @@ export class Worker {
     await this.#loop;
     const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
     for (const { claimed } of unstarted) {
-      this.#track(this.#settler.settle({ ...claimed, outcome: "interrupted" }).then(() => this.#leases.release(claimed)));
+      this.#track(
+        this.#settler.settle({ ...claimed, outcome: "interrupted" }).then(() => this.#leases.release(claimed)),
+      );
     }
     const cancel = this.#clock.after(deadlineMs, () => {
       for (const execution of this.#running) {
@@ -114,7 +119,7 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
-    for (let failures = 0; !this.#stopping; ) {
+    for (let failures = 0; !this.#stopping;) {
       this.#woken = false;
       this.#roundAt = this.#clock.monotonic();
       try {
@@ -176,9 +181,13 @@ export class Worker {
       if (line === undefined) break;
       this.#suspect = claimed.suspect;
       if (claimed.attempt > line.consumer.retry.maxAttempts) {
-        const error = fault("NT_WORKER_LOST", { got: `${claimed.attempt - 1} attempts that ended with their worker` }).message;
+        const error = fault("NT_WORKER_LOST", {
+          got: `${claimed.attempt - 1} attempts that ended with their worker`,
+        }).message;
         this.#endAlone(claimed);
-        this.#track(this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)));
+        this.#track(
+          this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)),
+        );
         continue;
       }
       line.addFirst({ claimed, alone: true, reruns: 0 });
@@ -261,10 +270,12 @@ export class Worker {
   }
 
   #track(work: Promise<unknown>): void {
-    const tracked: Promise<void> = work.then(
-      () => {},
-      (error: unknown) => this.#host.logger.error({ error }, "execution not settled"),
-    ).finally(() => this.#finishing.delete(tracked));
+    const tracked: Promise<void> = work
+      .then(
+        () => {},
+        (error: unknown) => this.#host.logger.error({ error }, "execution not settled"),
+      )
+      .finally(() => this.#finishing.delete(tracked));
     this.#finishing.add(tracked);
   }
 

@@ -39,7 +39,8 @@ function authorised(incoming: Incoming, scheme: RegExp, secrets: readonly string
   const header = single(incoming, "authorization");
   if ("refused" in header) return header.refused;
   const given = header.value === undefined ? undefined : scheme.exec(header.value)?.[1];
-  if (given === undefined) return refuse("bad-credentials", "The header authorization is missing or of another scheme.");
+  if (given === undefined)
+    return refuse("bad-credentials", "The header authorization is missing or of another scheme.");
   // Hashes are of one length: not even the secret's length shows in the time.
   const hash = (text: string): Buffer => createHash("sha256").update(text).digest();
   if (anyEqual([hash(given)], secrets.map(hash))) return undefined;
@@ -50,7 +51,9 @@ function authorised(incoming: Incoming, scheme: RegExp, secrets: readonly string
 export function basic<Events extends object = Record<string, any>>(options: BasicOptions): Source<Events> {
   checkOptions("basic()", options, ["secret", "key", "topic"]);
   return unsigned("basic", (incoming) => {
-    const expected = secretsOf("basic", options.secret).map((secret) => Buffer.from(secret.reveal()).toString("base64"));
+    const expected = secretsOf("basic", options.secret).map((secret) =>
+      Buffer.from(secret.reveal()).toString("base64"),
+    );
     return authorised(incoming, /^basic ([A-Za-z0-9+/]+={0,2})$/i, expected) ?? keyed(incoming, options, "basic");
   });
 }

@@ -55,7 +55,12 @@ export function github<Events extends object = Record<string, any>>(options: Git
 }
 
 /** The headers of a test delivery, as GitHub would sign it. */
-export function signGithub(body: string | Uint8Array, secret: string, id: string, event: string): Record<string, string> {
+export function signGithub(
+  body: string | Uint8Array,
+  secret: string,
+  id: string,
+  event: string,
+): Record<string, string> {
   return {
     "x-hub-signature-256": `sha256=${hmac("sha256", secret, body).toString("hex")}`,
     "x-github-delivery": id,

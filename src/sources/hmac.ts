@@ -2,7 +2,17 @@ import { checkOptions } from "../core/errors.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { SecretOption } from "../core/secret.ts";
 import { keyed, type KeyedOptions } from "./keyed.ts";
-import { anyEqual, checkTimestamp, decode, hmac as mac, MOST_SIGNATURES, refuse, secretsOf, single, toleranceOf } from "./signature.ts";
+import {
+  anyEqual,
+  checkTimestamp,
+  decode,
+  hmac as mac,
+  MOST_SIGNATURES,
+  refuse,
+  secretsOf,
+  single,
+  toleranceOf,
+} from "./signature.ts";
 
 export interface HmacOptions extends KeyedOptions {
   readonly secret: SecretOption;
@@ -26,7 +36,17 @@ export interface HmacOptions extends KeyedOptions {
  * Throws NT_OPTION, and NT_SECRET_MISSING when it is asked without a secret. Source: RFC 2104.
  */
 export function hmac<Events extends object = Record<string, any>>(options: HmacOptions): Source<Events> {
-  checkOptions("hmac()", options, ["secret", "header", "algorithm", "encoding", "prefix", "timestamp", "toleranceMs", "key", "topic"]);
+  checkOptions("hmac()", options, [
+    "secret",
+    "header",
+    "algorithm",
+    "encoding",
+    "prefix",
+    "timestamp",
+    "toleranceMs",
+    "key",
+    "topic",
+  ]);
   const toleranceMs = toleranceOf(options.toleranceMs);
   const { algorithm = "sha256", encoding = "hex", prefix = "", timestamp } = options;
   return {

@@ -47,5 +47,8 @@ function pointerPath(pointer: string): readonly string[] {
   if (!pointer.startsWith("/")) {
     throw fault("NT_OPTION", { expected: "a JSON Pointer such as `/data/id`", got: `\`${pointer}\`` });
   }
-  return pointer.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return pointer
+    .slice(1)
+    .split("/")
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }

@@ -20,11 +20,15 @@ export function secretsOf(provider: string, option: SecretOption): readonly Secr
 }
 
 /** Equality in constant time over raw bytes. A length that differs is no secret. */
-export function equal(a: Uint8Array, b: Uint8Array): boolean {
+function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-export function hmac(algorithm: string, secret: string | Uint8Array, ...parts: readonly (string | Uint8Array)[]): Buffer {
+export function hmac(
+  algorithm: string,
+  secret: string | Uint8Array,
+  ...parts: readonly (string | Uint8Array)[]
+): Buffer {
   const mac = createHmac(algorithm, secret);
   for (const part of parts) mac.update(part);
   return mac.digest();
@@ -59,7 +63,8 @@ export function single(
     return { refused: refuse("repeated-header", `The header ${name} came more than once.`) };
   }
   const limit = options.commas ? value.length <= 4_096 : PRINTABLE.test(value);
-  if (!limit) return { refused: refuse("malformed-header", `The header ${name} is empty, too long, or not printable.`) };
+  if (!limit)
+    return { refused: refuse("malformed-header", `The header ${name} is empty, too long, or not printable.`) };
   return { value };
 }
 

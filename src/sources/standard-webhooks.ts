@@ -3,7 +3,18 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { SecretOption } from "../core/secret.ts";
 import { scalars } from "./json-text.ts";
-import { anyEqual, checkTimestamp, decode, hmac, MOST_SIGNATURES, printable, refuse, secretsOf, single, toleranceOf } from "./signature.ts";
+import {
+  anyEqual,
+  checkTimestamp,
+  decode,
+  hmac,
+  MOST_SIGNATURES,
+  printable,
+  refuse,
+  secretsOf,
+  single,
+  toleranceOf,
+} from "./signature.ts";
 
 export interface StandardWebhooksOptions {
   /** Symmetric secrets (`whsec_` and base64) and public keys (`whpk_` and base64, ed25519); several during a rotation. */
@@ -58,7 +69,14 @@ export function standardWebhooks<Events extends object = Record<string, any>>(
       const given = header.value.split(" ").filter((part) => part !== "");
       if (given.length > MOST_SIGNATURES) return refuse("too-many-signatures", "The header has too many signatures.");
       const prefix = `${id.value}.${time.value}.`;
-      if (!matches(given, secrets.map((secret) => keyOf(secret.reveal())), prefix, incoming.body)) {
+      if (
+        !matches(
+          given,
+          secrets.map((secret) => keyOf(secret.reveal())),
+          prefix,
+          incoming.body,
+        )
+      ) {
         return refuse("bad-signature", "The signature does not match.");
       }
       const [type] = scalars(incoming.body, ["type"]);
@@ -69,10 +87,23 @@ export function standardWebhooks<Events extends object = Record<string, any>>(
   };
 }
 
-function matches(given: readonly string[], keys: readonly (Buffer | KeyObject)[], prefix: string, body: Uint8Array): boolean {
+function matches(
+  given: readonly string[],
+  keys: readonly (Buffer | KeyObject)[],
+  prefix: string,
+  body: Uint8Array,
+): boolean {
   const symmetric = given.filter((part) => part.startsWith("v1,")).map((part) => decode(part.slice(3), "base64"));
-  const expected = keys.filter((key): key is Buffer => key instanceof Buffer).map((key) => hmac("sha256", key, prefix, body));
-  if (anyEqual(symmetric.filter((bytes) => bytes !== undefined), expected)) return true;
+  const expected = keys
+    .filter((key): key is Buffer => key instanceof Buffer)
+    .map((key) => hmac("sha256", key, prefix, body));
+  if (
+    anyEqual(
+      symmetric.filter((bytes) => bytes !== undefined),
+      expected,
+    )
+  )
+    return true;
   const asymmetric = given.filter((part) => part.startsWith("v1a,")).map((part) => decode(part.slice(4), "base64"));
   if (asymmetric.length === 0) return false;
   const signed = Buffer.concat([Buffer.from(prefix), body]);
@@ -87,7 +118,10 @@ function readKey(secret: string): Buffer | KeyObject {
   const isPublic = secret.startsWith("whpk_");
   const bytes = decode(secret.replace(/^(?:whsec_|whpk_)/, ""), "base64");
   if (bytes === undefined || (isPublic && bytes.length !== 32)) {
-    throw fault("NT_OPTION", { expected: "`whsec_` and base64, or `whpk_` and base64 of 32 bytes", got: "something else" });
+    throw fault("NT_OPTION", {
+      expected: "`whsec_` and base64, or `whpk_` and base64 of 32 bytes",
+      got: "something else",
+    });
   }
   if (!isPublic) return bytes;
   // RFC 8410: the fixed beginning of an ed25519 key in SubjectPublicKeyInfo.
@@ -96,10 +130,16 @@ function readKey(secret: string): Buffer | KeyObject {
 }
 
 /** The headers of a test message, signed with a `whsec_` secret. */
-export function signStandardWebhook(body: string | Uint8Array, secret: string, id: string, nowMs: number): Record<string, string> {
+export function signStandardWebhook(
+  body: string | Uint8Array,
+  secret: string,
+  id: string,
+  nowMs: number,
+): Record<string, string> {
   const time = String(Math.floor(nowMs / 1_000));
   const key = readKey(secret);
-  if (!(key instanceof Buffer)) throw fault("NT_OPTION", { expected: "a symmetric secret to sign with", got: "a public key" });
+  if (!(key instanceof Buffer))
+    throw fault("NT_OPTION", { expected: "a symmetric secret to sign with", got: "a public key" });
   return {
     "webhook-id": id,
     "webhook-timestamp": time,

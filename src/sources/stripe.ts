@@ -2,7 +2,18 @@ import { checkOptions } from "../core/errors.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { SecretOption } from "../core/secret.ts";
 import { scalars, without } from "./json-text.ts";
-import { anyEqual, checkTimestamp, decode, hmac, MOST_SIGNATURES, printable, refuse, secretsOf, single, toleranceOf } from "./signature.ts";
+import {
+  anyEqual,
+  checkTimestamp,
+  decode,
+  hmac,
+  MOST_SIGNATURES,
+  printable,
+  refuse,
+  secretsOf,
+  single,
+  toleranceOf,
+} from "./signature.ts";
 
 export interface StripeOptions {
   /** The endpoint's signing secrets, `whsec_…`; several during a rotation. */

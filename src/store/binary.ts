@@ -37,7 +37,10 @@ export function byteas(values: readonly Element[]): Buffer {
 }
 
 export function texts(values: readonly (string | null | undefined)[]): Buffer {
-  return encode(OID.text, values.map((value) => (value === null || value === undefined ? null : Buffer.from(value))));
+  return encode(
+    OID.text,
+    values.map((value) => (value === null || value === undefined ? null : Buffer.from(value))),
+  );
 }
 
 /** Uuids as text or as their 16 bytes. */
@@ -55,7 +58,10 @@ export function uuids(values: readonly (string | Uint8Array | null | undefined)[
 }
 
 export function booleans(values: readonly boolean[]): Buffer {
-  return encode(OID.bool, values.map((value) => Buffer.of(value ? 1 : 0)));
+  return encode(
+    OID.bool,
+    values.map((value) => Buffer.of(value ? 1 : 0)),
+  );
 }
 
 /** 64-bit integers as decimal text. */

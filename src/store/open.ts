@@ -1,3 +1,4 @@
+import type { Pool } from "pg";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Store } from "../core/ports/store.ts";
@@ -17,10 +18,7 @@ export interface OpenOptions {
  * Opens a store: on a pool that is given and stays its owner's, on a URL, or on the embedded server of a folder.
  * Throws NT_DRIVER_MISSING, NT_OPTION, and what startEmbedded throws.
  */
-export async function openStore(
-  database: string | PoolLike,
-  options: OpenOptions,
-): Promise<Store> {
+export async function openStore(database: string | PoolLike, options: OpenOptions): Promise<Store> {
   if (typeof database !== "string") return new PostgresStore(database, options);
   if (database.startsWith("embedded:")) {
     if (process.env["NODE_ENV"] === "production") {
@@ -41,12 +39,8 @@ export async function openStore(
   return onUrl(database, options, async () => {});
 }
 
-async function onUrl(
-  connectionString: string,
-  options: OpenOptions,
-  leave: () => Promise<void>,
-): Promise<Store> {
-  let pg: { Pool: typeof import("pg").Pool };
+async function onUrl(connectionString: string, options: OpenOptions, leave: () => Promise<void>): Promise<Store> {
+  let pg: { readonly Pool: typeof Pool };
   try {
     pg = (await import("pg")).default;
   } catch (cause) {
@@ -59,5 +53,5 @@ async function onUrl(
     await pool.end();
     await leave();
   };
-  return new PostgresStore(pool as unknown as PoolLike, { ...options, onClose });
+  return new PostgresStore(pool, { ...options, onClose });
 }

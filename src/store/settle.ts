@@ -215,7 +215,12 @@ export async function resolve(run: Run, claims: readonly Claim[], leaseMs: numbe
   const tokens = bigints(sorted.map((one) => one.claim));
   let rows: { id: string; message_id: string; claim: string }[];
   try {
-    ({ rows } = await run<{ id: string; message_id: string; claim: string }>(RESOLVE, [deliveries, tokens, leaseMs, "2000"]));
+    ({ rows } = await run<{ id: string; message_id: string; claim: string }>(RESOLVE, [
+      deliveries,
+      tokens,
+      leaseMs,
+      "2000",
+    ]));
   } catch (error) {
     // The COMMIT may still be under way, holding its locks.
     if ((error as { code?: unknown }).code === "55P03") return { kind: "unknown" };

@@ -11,7 +11,14 @@
  */
 import { randomBytes } from "node:crypto";
 import { defaults } from "../core/defaults.ts";
-import type { Acceptance, Arrival, QueryResult, Settlement, Transaction, TransactionLimits } from "../core/ports/store.ts";
+import type {
+  Acceptance,
+  Arrival,
+  QueryResult,
+  Settlement,
+  Transaction,
+  TransactionLimits,
+} from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
 import { type Connections, isBroken } from "./connections.ts";
 import { type Answer, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
@@ -147,7 +154,11 @@ class PostgresTransaction implements Transaction {
   }
 
   async #own<Row>(text: string, values: readonly unknown[]): Promise<{ rows: Row[] }> {
-    const result = await this.#send({ text: this.#connections.placed(text), values: [...values], queryMode: "extended" });
+    const result = await this.#send({
+      text: this.#connections.placed(text),
+      values: [...values],
+      queryMode: "extended",
+    });
     return { rows: result.rows as Row[] };
   }
 

@@ -27,7 +27,9 @@ function withTransactions(store: Store, wrap: (tx: Transaction) => Partial<Trans
 
 /** The claim that a delivery has now, whoever's it is. */
 async function current<Held extends Claim>(store: Store, held: Held): Promise<Held> {
-  const { rows } = await store.query<{ claim: string | null }>("select claim from nevertwice.delivery where id = $1", [held.deliveryId]);
+  const { rows } = await store.query<{ claim: string | null }>("select claim from nevertwice.delivery where id = $1", [
+    held.deliveryId,
+  ]);
   return { ...held, claim: rows[0]?.claim ?? held.claim };
 }
 
@@ -89,7 +91,8 @@ export const canaries = {
     reasons: ["newer-failed"],
     wrap: (store) => {
       const { settle, renew, beginStep, finishStep } = bound(store);
-      const now = <Held extends Claim>(all: readonly Held[]): Promise<Held[]> => Promise.all(all.map((one) => current(store, one)));
+      const now = <Held extends Claim>(all: readonly Held[]): Promise<Held[]> =>
+        Promise.all(all.map((one) => current(store, one)));
       return Object.assign(store, {
         settle: async (all: readonly Settlement[], worker: string) => settle(await now(all), worker),
         renew: async (all: readonly Claim[], leaseMs: number) => renew(await now(all), leaseMs),
@@ -132,10 +135,14 @@ export const canaries = {
           const query = client.query.bind(client) as (given: unknown) => unknown;
           return Object.assign(client, {
             query: (given: string | { text: string }) =>
-              query(typeof given === "string" ? given : { ...given, text: given.text.replaceAll("set_config('synchronous_commit', 'on', true)", "null") }),
+              query(
+                typeof given === "string"
+                  ? given
+                  : { ...given, text: given.text.replaceAll("set_config('synchronous_commit', 'on', true)", "null") },
+              ),
           });
         },
-      }) as unknown as PoolLike;
+      });
     },
   },
 } satisfies Record<string, Canary>;

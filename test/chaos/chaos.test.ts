@@ -11,7 +11,12 @@ const counts: Readonly<Record<string, number>> = {
   "commit-cut": 5,
   zombie: 4,
 };
-const canaryCounts: Readonly<Record<string, number>> = { ...counts, "pg-restart": 1, "commit-cut": 10, "session-kill": 20 };
+const canaryCounts: Readonly<Record<string, number>> = {
+  ...counts,
+  "pg-restart": 1,
+  "commit-cut": 10,
+  "session-kill": 20,
+};
 const url = process.env["NT_TEST_URL"];
 const options = { seed: 20, url, log: () => {} };
 
@@ -25,10 +30,19 @@ describe.each(Object.keys(scenarios))("%s", (scenario) => {
   });
 
   // One canary of each: the rest by command, `--canary`.
-  test(`the harness would have seen it: ${scenarios[scenario]?.canaries[0]}`, { timeout: 180_000, retry: 2 }, async () => {
-    const canary = scenarios[scenario]?.canaries[0];
-    if (canary === undefined) throw new Error("a scenario without a canary proves nothing");
-    const { result, unexpected } = await runScenario({ ...options, scenario, count: canaryCounts[scenario] ?? 1, canary });
-    expect(caught(canary, result, unexpected), JSON.stringify(result)).toBe(true);
-  });
+  test(
+    `the harness would have seen it: ${scenarios[scenario]?.canaries[0]}`,
+    { timeout: 180_000, retry: 2 },
+    async () => {
+      const canary = scenarios[scenario]?.canaries[0];
+      if (canary === undefined) throw new Error("a scenario without a canary proves nothing");
+      const { result, unexpected } = await runScenario({
+        ...options,
+        scenario,
+        count: canaryCounts[scenario] ?? 1,
+        canary,
+      });
+      expect(caught(canary, result, unexpected), JSON.stringify(result)).toBe(true);
+    },
+  );
 });

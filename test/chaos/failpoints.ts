@@ -2,7 +2,15 @@
 // killed, or released. They are made around the store's port: the product has no flags for them.
 import type { Store } from "../../src/core/ports/store.ts";
 
-export const POINTS = ["claimed", "started", "in-tx", "before-request", "after-request", "settled", "commit-sent"] as const;
+export const POINTS = [
+  "claimed",
+  "started",
+  "in-tx",
+  "before-request",
+  "after-request",
+  "settled",
+  "commit-sent",
+] as const;
 /** In the server that accepts. */
 export const SERVER_POINTS = ["before-accept", "after-accept"] as const;
 export type Point = (typeof POINTS)[number] | (typeof SERVER_POINTS)[number];
@@ -94,7 +102,11 @@ export function withFailpoints(store: Store, points: Points): Store {
 /** The methods of a store as they are now, so that a wrapper can call what it replaces. */
 export function bound(store: Store): Store {
   const methods: Record<string, unknown> = {};
-  for (let proto: object | null = store; proto !== null && proto !== Object.prototype; proto = Object.getPrototypeOf(proto) as object | null) {
+  for (
+    let proto: object | null = store;
+    proto !== null && proto !== Object.prototype;
+    proto = Object.getPrototypeOf(proto) as object | null
+  ) {
     for (const name of Object.getOwnPropertyNames(proto)) {
       if (name in methods || name === "constructor") continue;
       const value: unknown = (store as unknown as Record<string, unknown>)[name];

@@ -14,7 +14,8 @@ create table chaos_effect (message text not null, kind text not null, delivery u
 create table chaos_hot (id int primary key, n int not null default 0);
 insert into chaos_hot select generate_series(0, ${HOT_ROWS - 1});`;
 
-const EFFECT = "insert into public.chaos_effect (message, kind, delivery, xid) values ($1, $2, $3, pg_current_xact_id()::text)";
+const EFFECT =
+  "insert into public.chaos_effect (message, kind, delivery, xid) values ($1, $2, $3, pg_current_xact_id()::text)";
 const retry = { baseMs: 20, maxMs: 200, maxAttempts: 1_000 };
 
 /** A frozen process finds out by the clock: more than this passed between two lines. */
@@ -40,7 +41,11 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
   from.on("step", { consumer: "step", retry }, async (_, { message, deliveryId, step, tx, send }) => {
     await step.run("charge", async ({ idempotencyKey, signal }) => {
       await points.reach("before-request");
-      const response = await fetch(`${providerUrl}/${message.key}`, { method: "POST", headers: { "idempotency-key": idempotencyKey }, signal });
+      const response = await fetch(`${providerUrl}/${message.key}`, {
+        method: "POST",
+        headers: { "idempotency-key": idempotencyKey, "x-made-at": String(Date.now()) },
+        signal,
+      });
       if (!response.ok) throw new Error(`the provider answered ${response.status}`);
       const answer = await response.text();
       await points.reach("after-request");
@@ -65,10 +70,14 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
     await tx.query(EFFECT, [message.key, "poison", deliveryId]);
     if (attempt === 1) process.kill(process.pid, "SIGKILL");
   });
-  from.on("deadly", { consumer: "deadly", retry: { ...retry, maxAttempts: 2 } }, async (_, { message, deliveryId, tx }) => {
-    await tx.query(EFFECT, [message.key, "deadly", deliveryId]);
-    process.kill(process.pid, "SIGKILL");
-  });
+  from.on(
+    "deadly",
+    { consumer: "deadly", retry: { ...retry, maxAttempts: 2 } },
+    async (_, { message, deliveryId, tx }) => {
+      await tx.query(EFFECT, [message.key, "deadly", deliveryId]);
+      process.kill(process.pid, "SIGKILL");
+    },
+  );
 }
 
 /** The kinds of effect that a message of a topic has, once each. */

@@ -51,15 +51,24 @@ export class Player {
   readonly #onHit = new Set<(point: Point) => void>();
   readonly ended: Promise<void>;
 
-  constructor(role: "worker" | "server", env: Record<string, string>, onReport: (report: Report) => void, onFailure: (why: string) => void) {
+  constructor(
+    role: "worker" | "server",
+    env: Record<string, string>,
+    onReport: (report: Report) => void,
+    onFailure: (why: string) => void,
+  ) {
     this.role = role;
-    this.#child = fork("test/chaos/process.ts", { env: { ...process.env, ...env, CHAOS_ROLE: role }, stdio: ["ignore", "inherit", "pipe", "ipc"] });
+    this.#child = fork("test/chaos/process.ts", {
+      env: { ...process.env, ...env, CHAOS_ROLE: role },
+      stdio: ["ignore", "inherit", "pipe", "ipc"],
+    });
     let errors = "";
     this.#child.stderr?.on("data", (chunk) => (errors += String(chunk)));
     this.ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
         // By SIGKILL it ends as it should. By itself it never does.
-        if (signal !== "SIGKILL" && signal !== "SIGTERM") onFailure(`a ${role} ended with ${code ?? signal}: ${errors.slice(-500)}`);
+        if (signal !== "SIGKILL" && signal !== "SIGTERM")
+          onFailure(`a ${role} ended with ${code ?? signal}: ${errors.slice(-500)}`);
         resolve();
       });
     });
@@ -205,8 +214,9 @@ export class Harness {
   }
 
   async anyWorker(): Promise<Player> {
-    const alive = this.workers.filter((worker) => worker.alive);
-    const worker = alive[Math.floor(this.random() * alive.length)] ?? (this.workers[0] as Player);
+    const alive = this.workers.filter((one) => one.alive);
+    const worker = alive[Math.floor(this.random() * alive.length)] ?? this.workers[0];
+    if (worker === undefined) throw new Error("there are no workers");
     await Promise.race([worker.ready, worker.ended]);
     return worker;
   }
@@ -219,7 +229,9 @@ export class Harness {
     if (this.#effectsAtFault >= 0 && effects > this.#effectsAtFault) this.recovered++;
     this.#effectsAtFault = effects;
     if (this.faults % 10 === 0 || this.faults === this.options.count) {
-      this.options.log(`${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${this.#acked.size} acknowledged, ${effects} effects`);
+      this.options.log(
+        `${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${this.#acked.size} acknowledged, ${effects} effects`,
+      );
     }
   }
 
@@ -244,7 +256,8 @@ export class Harness {
       const n = this.#offered.size;
       const luck = this.random();
       // Two that kill their process for a while, one that always does, and the rest in a fixed proportion.
-      let topic: ChaosTopic = luck < 0.35 ? "grouped" : luck < 0.45 ? "alone" : luck < 0.65 ? "step" : luck < 0.85 ? "hot" : "flaky";
+      let topic: ChaosTopic =
+        luck < 0.35 ? "grouped" : luck < 0.45 ? "alone" : luck < 0.65 ? "step" : luck < 0.85 ? "hot" : "flaky";
       if (n === 30 || n === 700) topic = "poison";
       if (n === 60) topic = "deadly";
       const key = `${topic}-${n}-${randomUUID().slice(0, 8)}`;
@@ -287,7 +300,13 @@ export class Harness {
     clearInterval(this.#offering);
     await Promise.all(this.#senders);
     try {
-      await until("drained", async () => ((await this.rows<{ n: number }>("select count(*)::int as n from nevertwice.delivery")).rows[0]?.n ?? 1) === 0, DRAIN_MS);
+      await until(
+        "drained",
+        async () =>
+          ((await this.rows<{ n: number }>("select count(*)::int as n from nevertwice.delivery")).rows[0]?.n ?? 1) ===
+          0,
+        DRAIN_MS,
+      );
       return true;
     } catch {
       return false;
@@ -315,12 +334,15 @@ export class Harness {
     }
     for (const row of found.rows) {
       const topic = this.#offered.get(row.message);
-      if (topic === undefined || !due(topic).includes(row.kind)) this.unexpected.push(`an effect ${row.kind} of ${row.message}`);
+      if (topic === undefined || !due(topic).includes(row.kind))
+        this.unexpected.push(`an effect ${row.kind} of ${row.message}`);
     }
     const hot = await this.rows<{ n: number }>("select sum(n)::int as n from chaos_hot");
     const hotEffects = found.rows.filter((row) => row.kind === "hot").reduce((sum, row) => sum + row.times, 0);
-    if ((hot.rows[0]?.n ?? 0) !== hotEffects) this.unexpected.push(`${hot.rows[0]?.n} on ${HOT_ROWS} hot rows, ${hotEffects} effects`);
-    if (this.provider.afterRecorded > 0) this.unexpected.push(`${this.provider.afterRecorded} requests after their result was recorded`);
+    if ((hot.rows[0]?.n ?? 0) !== hotEffects)
+      this.unexpected.push(`${hot.rows[0]?.n} on ${HOT_ROWS} hot rows, ${hotEffects} effects`);
+    if (this.provider.afterRecorded > 0)
+      this.unexpected.push(`${this.provider.afterRecorded} requests after their result was recorded`);
     const failed = await this.rows<{ n: number }>(
       `select count(*)::int as n
        from nevertwice.attempt z

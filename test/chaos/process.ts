@@ -1,5 +1,5 @@
 // One process of the product under chaos: a worker, or the server that accepts. Told what to be by its environment.
-import { Nevertwice, type PoolLike } from "../../src/index.ts";
+import { Nevertwice } from "../../src/index.ts";
 import { serve } from "../../src/server/app.ts";
 import { openStore } from "../../src/store/open.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
@@ -8,13 +8,19 @@ import { canary } from "./canaries.ts";
 import { Points, report, withFailpoints } from "./failpoints.ts";
 import { declare } from "./handlers.ts";
 
-const env = process.env as { CHAOS_URL: string; CHAOS_ROLE: string; CHAOS_PROVIDER: string; CHAOS_LEASE_MS: string; CHAOS_CANARY?: string };
+const env = process.env as {
+  CHAOS_URL: string;
+  CHAOS_ROLE: string;
+  CHAOS_PROVIDER: string;
+  CHAOS_LEASE_MS: string;
+  CHAOS_CANARY?: string;
+};
 const removed = canary(env.CHAOS_CANARY);
 const logger = keepingLogger();
 const options = { schema: "nevertwice", logger };
 const points = new Points();
 const pool = removed?.pool?.(env.CHAOS_URL);
-const opened = pool === undefined ? await openStore(env.CHAOS_URL, options) : new PostgresStore(pool as PoolLike, options);
+const opened = pool === undefined ? await openStore(env.CHAOS_URL, options) : new PostgresStore(pool, options);
 const faulty = removed?.wrap?.(opened) ?? opened;
 const nt = new Nevertwice({ database: withFailpoints(faulty, points), logger, leaseMs: Number(env.CHAOS_LEASE_MS) });
 declare(nt, points, env.CHAOS_PROVIDER);

@@ -5,17 +5,18 @@ import type { AddressInfo } from "node:net";
 export class Provider {
   /** By message: the keys that were charged. */
   readonly charged = new Map<string, Set<string>>();
-  /** Requests for a step that came after its result was recorded. */
+  /** Requests for a step that were made after its result was recorded. */
   afterRecorded = 0;
   requests = 0;
   url = "";
-  readonly #recorded = new Set<string>();
+  readonly #recorded = new Map<string, number>();
   readonly #random: () => number;
   readonly #server = createServer((req, res) => {
     const key = String(req.headers["idempotency-key"]);
     const message = decodeURIComponent((req.url ?? "/").slice(1));
     this.requests++;
-    if (this.#recorded.has(key)) this.afterRecorded++;
+    // Made before, and on its way while its process stood frozen: no different from a slow network.
+    if (Number(req.headers["x-made-at"]) > (this.#recorded.get(key) ?? Infinity)) this.afterRecorded++;
     if (this.#random() < 0.03) {
       res.writeHead(500).end();
       return;
@@ -37,7 +38,7 @@ export class Provider {
   }
 
   record(key: string): void {
-    this.#recorded.add(key);
+    if (!this.#recorded.has(key)) this.#recorded.set(key, Date.now());
   }
 
   stop(): void {

@@ -31,10 +31,11 @@ export class Proxy {
   async start(target: string): Promise<this> {
     const { hostname, port } = new URL(target);
     this.#server = createServer((client) => this.#pair(client, connect(Number(port), hostname)));
-    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
+    const server = this.#server;
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = new URL(target);
     url.hostname = "127.0.0.1";
-    url.port = String((this.#server?.address() as AddressInfo).port);
+    url.port = String((server.address() as AddressInfo).port);
     this.url = url.href;
     return this;
   }
@@ -97,7 +98,8 @@ export class Proxy {
       client.destroy();
       server.destroy();
     };
-    const done = (seen?: CutOutcome["seen"]): void => void this.outcomes.push(seen === undefined ? { cut } : { cut, seen });
+    const done = (seen?: CutOutcome["seen"]): void =>
+      void this.outcomes.push(seen === undefined ? { cut } : { cut, seen });
     switch (cut) {
       case "before":
         both();

@@ -79,7 +79,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     canaries: ["not-durable"],
     async fault(harness, n) {
       await pause(500 + 500 * harness.random());
-      if (harness.embedded !== undefined) await restartEmbedded(harness.embedded, (["kill", "immediate", "fast"] as const)[n % 3] ?? "kill");
+      if (harness.embedded !== undefined)
+        await restartEmbedded(harness.embedded, (["kill", "immediate", "fast"] as const)[n % 3] ?? "kill");
       await harness.rows("select 1");
       await pause(500);
     },
@@ -95,7 +96,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       if (proxy === undefined || cut === undefined) return;
       // Late ones: some inside the session's idle timeout, so that they commit; the rest long after it.
       const soon = harness.random() < 0.5;
-      const lateMs = soon ? 1_200 * harness.random() : LEASE_MS + 500 + (harness.options.count < 50 ? 1_000 : 17_000) * harness.random();
+      const lateMs = soon
+        ? 1_200 * harness.random()
+        : LEASE_MS + 500 + (harness.options.count < 50 ? 1_000 : 17_000) * harness.random();
       proxy.arm(cut, lateMs);
       await until("the cut", () => proxy.waiting === 0, 30_000);
       await pause(60);
@@ -106,7 +109,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       await until("all cuts done", () => proxy.outcomes.length >= harness.options.count, 40_000).catch(() => {});
       const late = proxy.outcomes.filter((one) => one.cut === "late").map((one) => one.seen);
       if (harness.options.count < 50) return [];
-      return (["committed", "ended"] as const).filter((seen) => !late.includes(seen)).map((seen) => `no late COMMIT was seen to have ${seen}`);
+      return (["committed", "ended"] as const)
+        .filter((seen) => !late.includes(seen))
+        .map((seen) => `no late COMMIT was seen to have ${seen}`);
     },
   },
   zombie: {
@@ -126,16 +131,21 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       await pause(200);
     },
     async after(harness) {
-      const { rows } = await harness.rows<{ n: number }>("select count(*)::int as n from nevertwice.attempt where outcome = 'superseded'");
+      const { rows } = await harness.rows<{ n: number }>(
+        "select count(*)::int as n from nevertwice.attempt where outcome = 'superseded'",
+      );
       return (rows[0]?.n ?? 0) > 0 ? [] : ["no attempt was superseded: nothing was proved"];
     },
   },
 };
 
 /** Runs a scenario once; its result, and the sentences about what was not expected. */
-export async function runScenario(options: ChaosOptions): Promise<{ result: ChaosResult; unexpected: readonly string[] }> {
+export async function runScenario(
+  options: ChaosOptions,
+): Promise<{ result: ChaosResult; unexpected: readonly string[] }> {
   const scenario = scenarios[options.scenario];
-  if (scenario === undefined) throw new Error(`there is no scenario ${options.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
+  if (scenario === undefined)
+    throw new Error(`there is no scenario ${options.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
   const harness = new Harness(options);
   const began = performance.now();
   try {

@@ -21,7 +21,10 @@ interface Ran {
 }
 
 function cli(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [MAIN, ...words], { cwd: folder, env: { ...process.env, DATABASE_URL: db.url, ...env } });
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    cwd: folder,
+    env: { ...process.env, DATABASE_URL: db.url, ...env },
+  });
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk) => (out += String(chunk)));
   child.stderr.on("data", (chunk) => (err += String(chunk)));
@@ -50,7 +53,10 @@ describe("the command line", () => {
 
   test("before the tables are there each command says what to do; migrate makes them, and prints them", async () => {
     const missing = await cli(["list"]);
-    expect([missing.code, missing.err]).toEqual([1, expect.stringMatching(/NT_SCHEMA_MISSING[\s\S]*nevertwice migrate/)]);
+    expect([missing.code, missing.err]).toEqual([
+      1,
+      expect.stringMatching(/NT_SCHEMA_MISSING[\s\S]*nevertwice migrate/),
+    ]);
     expect((await cli(["doctor"])).code).toBe(1);
     const printed = await cli(["migrate", "--print", "--schema", "mine"]);
     expect(printed.out).toContain('create table "mine".message');
@@ -75,8 +81,14 @@ describe("the command line", () => {
     await nt.start();
     await settled();
 
-    const rows = (await cli(["list", "--json"])).out.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(rows.map((row) => [row["topic"], row["completed"], row["dead"], row["duplicates"]])).toEqual([["nobody.takes", 0, 0, 0], ["order.placed", 1, 1, 1]]);
+    const rows = (await cli(["list", "--json"])).out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(rows.map((row) => [row["topic"], row["completed"], row["dead"], row["duplicates"]])).toEqual([
+      ["nobody.takes", 0, 0, 0],
+      ["order.placed", 1, 1, 1],
+    ]);
     const id = String(rows[1]?.["id"]);
     const text = await cli(["list"]);
     expect(text.out).not.toContain("\u001b");
@@ -86,7 +98,10 @@ describe("the command line", () => {
     expect((await cli(["list", "--before", id])).out).toBe("no messages\n");
 
     const shown = await json(["show", id]);
-    expect(shown.deliveries.map((one: any) => [one.consumer, one.state])).toEqual([["mail", "completed"], ["ship", "dead"]]);
+    expect(shown.deliveries.map((one: any) => [one.consumer, one.state])).toEqual([
+      ["mail", "completed"],
+      ["ship", "dead"],
+    ]);
     const human = await cli(["show", "k2"]);
     expect(human.out).toContain("no consumer took it");
     const detailed = await cli(["show", id, "--body"]);
@@ -99,12 +114,19 @@ describe("the command line", () => {
     expect(dry.out).toMatch(/skipped, completed already: 1 delivery[\s\S]*would replay 1 delivery/);
     mended = true;
     // Two people at once: one new delivery.
-    const both = await Promise.all([cli(["replay", "--dead", "--reason", "stock came", "--json"]), cli(["replay", "--dead", "--json"])]);
+    const both = await Promise.all([
+      cli(["replay", "--dead", "--reason", "stock came", "--json"]),
+      cli(["replay", "--dead", "--json"]),
+    ]);
     const made = both.flatMap((one) => (JSON.parse(one.out) as { replayed: unknown[] }).replayed);
     expect(made).toHaveLength(1);
     await settled();
     const after = await json(["show", id]);
-    expect(after.deliveries.map((one: any) => [one.consumer, one.state])).toEqual([["mail", "completed"], ["ship", "dead"], ["ship", "completed"]]);
+    expect(after.deliveries.map((one: any) => [one.consumer, one.state])).toEqual([
+      ["mail", "completed"],
+      ["ship", "dead"],
+      ["ship", "completed"],
+    ]);
     expect(after.steps).toHaveLength(1);
     expect(after.steps[0].tries).toBe(1);
     expect(await db.rows("select from effect where name = 'ship'")).toHaveLength(1);
@@ -118,7 +140,11 @@ describe("the command line", () => {
 
   test("a new consumer is given what came before it, once", async () => {
     const nt = db.open();
-    nt.on("nobody.takes", { consumer: "late" }, async (_, { tx }) => void (await tx.query("insert into effect (name) values ('late')")));
+    nt.on(
+      "nobody.takes",
+      { consumer: "late" },
+      async (_, { tx }) => void (await tx.query("insert into effect (name) values ('late')")),
+    );
     nt.on("order.*", { consumer: "ship" }, () => {});
     nt.on("order.placed", { consumer: "mail" }, () => {});
     await nt.start();
@@ -133,7 +159,9 @@ describe("the command line", () => {
     const [message] = await db.rows<{ id: string }>("select id from nevertwice.message where topic = 'order.placed'");
     const id = message?.id;
     const rules = async () => ((await json(["verify-books"])).offences as { rule: string }[]).map((one) => one.rule);
-    await db.pool.query("insert into nevertwice.consumer (name, source, topic, topic_like, registered_at) values ('ghost', 'own', '*', '%', now() - interval '1 day')");
+    await db.pool.query(
+      "insert into nevertwice.consumer (name, source, topic, topic_like, registered_at) values ('ghost', 'own', '*', '%', now() - interval '1 day')",
+    );
     expect(await rules()).toContain("one original delivery for each consumer registered at the time");
     expect((await cli(["verify-books"])).code).toBe(1);
     await db.pool.query("delete from nevertwice.consumer where name = 'ghost'");
@@ -150,7 +178,10 @@ describe("the command line", () => {
     );
     expect(await rules()).toEqual(["outstanding or settled, never neither"]);
     await db.pool.query("delete from nevertwice.attempt where outcome = 'retry'");
-    await db.pool.query("insert into nevertwice.dead_letter select nevertwice.delivery_id($1), $1, id, 1, now(), '' from nevertwice.consumer limit 1", [id]);
+    await db.pool.query(
+      "insert into nevertwice.dead_letter select nevertwice.delivery_id($1), $1, id, 1, now(), '' from nevertwice.consumer limit 1",
+      [id],
+    );
     expect(await rules()).toEqual(["a dead letter for each delivery settled as dead, until it is replayed"]);
     await db.pool.query("delete from nevertwice.dead_letter");
     await db.pool.query(
@@ -166,7 +197,10 @@ describe("the command line", () => {
     const nt = db.open();
     nt.on("old.topic", { consumer: "old" }, () => {});
     await nt.send("old.topic", {}, { key: "old-1" });
-    const listed = (await cli(["consumer", "list", "--json"])).out.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+    const listed = (await cli(["consumer", "list", "--json"])).out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(listed.find((one) => one["name"] === "old")).toMatchObject({ outstanding: 1, retired_at: null });
     expect((await cli(["consumer", "retire", "nobody"])).code).toBe(1);
     expect(await json(["consumer", "retire", "old", "--reason", "moved"])).toEqual({ consumer: "old", cancelled: 1 });
@@ -183,7 +217,9 @@ describe("the command line", () => {
     const holder = await db.pool.connect();
     await holder.query("begin isolation level repeatable read");
     const { rows } = await holder.query<{ pid: number }>("select pg_backend_pid() as pid");
-    await db.pool.query("insert into nevertwice.consumer (name, source, topic, topic_like, declared_at) values ('gone', 'own', 'gone.*', 'gone.%', now() - interval '2 days')");
+    await db.pool.query(
+      "insert into nevertwice.consumer (name, source, topic, topic_like, declared_at) values ('gone', 'own', 'gone.*', 'gone.%', now() - interval '2 days')",
+    );
     await db.pool.query(
       `insert into nevertwice.delivery (id, message_id, consumer_id, due_at)
        select nevertwice.delivery_id(m.id), m.id, c.id, now() - interval '2 hours'
@@ -195,7 +231,10 @@ describe("the command line", () => {
     expect(text.out).toMatch(/consumer nobody declares: gone/);
     // A minute is what it takes to count as pinned: the query is asked for the same with no patience.
     const { health } = await import("../../src/store/read/health.ts");
-    const impatient = { query: (sql: string, values?: readonly unknown[]) => db.pool.query(sql.replaceAll("interval '1 minute'", "interval '0'"), values as unknown[]) };
+    const impatient = {
+      query: (sql: string, values?: readonly unknown[]) =>
+        db.pool.query(sql.replaceAll("interval '1 minute'", "interval '0'"), values as unknown[]),
+    };
     const found = await health(impatient as never, "00000000-0000-0000-0000-000000000000");
     expect(found.horizon.some((one) => one.name.includes(`pid ${rows[0]?.pid}`))).toBe(true);
     await holder.query("rollback");
@@ -216,7 +255,10 @@ describe("the command line", () => {
        export default nt;`,
     );
     const env = { STRIPE_WEBHOOK_SECRET: "whsec_cli", PORT: "0" };
-    const child = spawn(process.execPath, [MAIN, "start", "--host", "127.0.0.1"], { cwd: folder, env: { ...process.env, DATABASE_URL: db.url, ...env } });
+    const child = spawn(process.execPath, [MAIN, "start", "--host", "127.0.0.1"], {
+      cwd: folder,
+      env: { ...process.env, DATABASE_URL: db.url, ...env },
+    });
     let log = "";
     child.stdout.on("data", (chunk) => (log += String(chunk)));
     child.stderr.on("data", (chunk) => (log += String(chunk)));
@@ -226,7 +268,9 @@ describe("the command line", () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     const first = await cli(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env);
     expect([first.code, first.out]).toEqual([0, expect.stringContaining('"status":"accepted"')]);
-    expect((await cli(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env)).out).toContain("duplicate");
+    expect((await cli(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env)).out).toContain(
+      "duplicate",
+    );
     expect((await cli(["post", "strpe", "x"], env)).err).toContain("Did you mean stripe?");
     expect((await cli(["post", "stripe", "x", "--secret", "wrong"], env)).code).toBe(1);
     await settled();

@@ -39,7 +39,8 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
       await store.accept([made(name)]);
       return (await claim(name))[0] as Claimed;
     }
-    const rows = async (text: string, values: unknown[] = []) => (await store.query(text, values)).rows as Record<string, any>[];
+    const rows = async (text: string, values: unknown[] = []) =>
+      (await store.query(text, values)).rows as Record<string, any>[];
     const attempts = (id: string) =>
       rows("select outcome, attempt from nevertwice.attempt where delivery_id = $1 order by ended_at", [id]);
     const completed = (of: Claim): Settlement => ({ ...of, outcome: "completed", ranMs: 1 });
@@ -58,12 +59,18 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
 
       test("absorbs a copy, and twins within one batch", async () => {
         const name = await consumer();
-        const first = await store.accept([made(name, { key: "k" }), made(name, { key: "k" }), made(name, { key: "other" })]);
+        const first = await store.accept([
+          made(name, { key: "k" }),
+          made(name, { key: "k" }),
+          made(name, { key: "other" }),
+        ]);
         expect(first.map((one) => one.kind).sort()).toEqual(["accepted", "accepted", "duplicate"]);
         const [again] = await store.accept([made(name, { key: "k" })]);
         expect(again).toEqual({ kind: "duplicate", id: first.find((one) => one.kind === "accepted")?.id });
         expect(await claim(name)).toHaveLength(2);
-        const counted = await rows("select sum(copies)::int as n from nevertwice.duplicate where message_id = $1", [again?.id]);
+        const counted = await rows("select sum(copies)::int as n from nevertwice.duplicate where message_id = $1", [
+          again?.id,
+        ]);
         expect(counted[0]?.["n"]).toBe(2);
       });
 
@@ -72,14 +79,20 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         const [first] = await store.accept([made(name, { key: "k", body: Buffer.from("one") })]);
         const [second] = await store.accept([made(name, { key: "k", body: Buffer.from("two") })]);
         expect(second).toEqual({ kind: "conflict", id: first?.id });
-        const kept = await rows("select body from nevertwice.duplicate where message_id = $1 and conflict", [first?.id]);
+        const kept = await rows("select body from nevertwice.duplicate where message_id = $1 and conflict", [
+          first?.id,
+        ]);
         expect(kept[0]?.["body"].toString()).toBe("two");
         expect(await claim(name)).toHaveLength(1);
       });
 
       test("the same key of another tenant or another source is another message", async () => {
         const [a, b] = [await consumer(), await consumer()];
-        const all = await store.accept([made(a, { key: "k" }), made(b, { key: "k" }), made(a, { key: "k", tenant: "t2" })]);
+        const all = await store.accept([
+          made(a, { key: "k" }),
+          made(b, { key: "k" }),
+          made(a, { key: "k", tenant: "t2" }),
+        ]);
         expect(all.map((one) => one.kind)).toEqual(["accepted", "accepted", "accepted"]);
       });
 
@@ -134,13 +147,19 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         const name = await consumer();
         const narrow = `${name}-narrow`;
         await store.declare([{ name: narrow, source: name, topic: "a_b.*", topicLike: topicLike("a_b.*") }]);
-        await store.accept([made(name, { topic: "a_b.c" }), made(name, { topic: "axb.c" }), made(name, { topic: "a_b" })]);
+        await store.accept([
+          made(name, { topic: "a_b.c" }),
+          made(name, { topic: "axb.c" }),
+          made(name, { topic: "a_b" }),
+        ]);
         expect((await claim(narrow)).map((one) => one.message.topic)).toEqual(["a_b.c"]);
       });
 
       test("another source under a known name is refused", async () => {
         const name = await consumer();
-        await expect(store.declare([{ name, source: "elsewhere", topic: "*", topicLike: "%" }])).rejects.toThrow("NT_CONSUMER_CHANGED");
+        await expect(store.declare([{ name, source: "elsewhere", topic: "*", topicLike: "%" }])).rejects.toThrow(
+          "NT_CONSUMER_CHANGED",
+        );
       });
     });
 
@@ -180,7 +199,9 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         await store.claim([{ consumer: name, limit: 10, dueFrom: undefined }], -1);
         const taken = await store.takeOver([name], LEASE_MS, "w2");
         expect(taken).toMatchObject({ alone: true, suspect: false, attempt: 1 });
-        const [row] = await rows("select attempts, started from nevertwice.delivery where id = $1", [taken?.deliveryId]);
+        const [row] = await rows("select attempts, started from nevertwice.delivery where id = $1", [
+          taken?.deliveryId,
+        ]);
         expect(row).toEqual({ attempts: 0, started: false });
         expect(await store.takeOver([name], LEASE_MS, "w2")).toBeDefined();
         expect(await store.takeOver([name], LEASE_MS, "w2")).toBeUndefined();
@@ -235,7 +256,9 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
       test("no write of a zombie touches a row: settle, retry, renew, step", async () => {
         const name = await consumer();
         const zombie = await one(name);
-        await rows("update nevertwice.delivery set due_at = clock_timestamp() - interval '1 second' where id = $1", [zombie.deliveryId]);
+        await rows("update nevertwice.delivery set due_at = clock_timestamp() - interval '1 second' where id = $1", [
+          zombie.deliveryId,
+        ]);
         const current = (await store.takeOver([name], LEASE_MS, "w2")) as Claimed;
         expect(current.deliveryId).toBe(zombie.deliveryId);
         expect(await store.settle([completed(zombie)], "w")).toEqual(new Set());
@@ -247,14 +270,20 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         expect(await store.resolve([zombie], LEASE_MS)).toEqual({ kind: "superseded" });
         await store.recordSuperseded([{ ...zombie, outcome: "interrupted", ranMs: 5 }], "w");
         expect(await store.settle([completed(current)], "w2")).toEqual(new Set([current.deliveryId]));
-        expect((await attempts(current.deliveryId)).map((row) => row["outcome"]).sort()).toEqual(["completed", "superseded"]);
+        expect((await attempts(current.deliveryId)).map((row) => row["outcome"]).sort()).toEqual([
+          "completed",
+          "superseded",
+        ]);
       });
 
       test("one settlement of many: those whose claim is current, and only those", async () => {
         const name = await consumer();
         await store.accept([made(name), made(name), made(name)]);
         const [a, b, c] = (await claim(name)) as [Claimed, Claimed, Claimed];
-        const settled = await store.settle([completed(a), completed(forged(b)), { ...c, outcome: "dead", error: "no", ranMs: 1 }], "w");
+        const settled = await store.settle(
+          [completed(a), completed(forged(b)), { ...c, outcome: "dead", error: "no", ranMs: 1 }],
+          "w",
+        );
         expect(settled).toEqual(new Set([a.deliveryId, c.deliveryId]));
       });
 
@@ -282,7 +311,9 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         const name = await consumer();
         const mine = await one(name);
         await store.settle([{ ...mine, outcome: "dead", error: "it cannot be", ranMs: 1 }], "w");
-        const [row] = await rows("select attempts, error from nevertwice.dead_letter where delivery_id = $1", [mine.deliveryId]);
+        const [row] = await rows("select attempts, error from nevertwice.dead_letter where delivery_id = $1", [
+          mine.deliveryId,
+        ]);
         expect(row).toEqual({ attempts: 1, error: "it cannot be" });
       });
     });
@@ -291,7 +322,10 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
       test("effects and settlement commit together, or neither does", async () => {
         const name = await consumer();
         const [a, b] = [await one(name), await one(name)];
-        for (const [mine, end] of [[a, "commit"], [b, "rollback"]] as const) {
+        for (const [mine, end] of [
+          [a, "commit"],
+          [b, "rollback"],
+        ] as const) {
           const tx = await store.begin(LIMITS, "w");
           await tx.query("create table if not exists nevertwice_effect (id text)");
           await tx.query("insert into nevertwice_effect values ($1)", [mine.deliveryId]);
@@ -409,7 +443,9 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         expect(hints).toBeGreaterThanOrEqual(at);
       };
       await wait(1);
-      await rows("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()");
+      await rows(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()",
+      );
       await wait(hints + 2);
       await stop();
     });

@@ -42,15 +42,19 @@ describe("backoff", () => {
 describe("ids", () => {
   test("carry their time, sort by it, and are UUIDs of version 7", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 2 ** 47 }), fc.uint8Array({ minLength: 10, maxLength: 10 }), (ms, random) => {
-        const id = uuidv7(ms, random);
-        expect(isUuid(id)).toBe(true);
-        expect(idTimeMs(id)).toBe(ms);
-        expect(id[14]).toBe("7");
-        expect("89ab").toContain(id[19]);
-        expect(id >= lowestId(ms)).toBe(true);
-        expect(id < lowestId(ms + 1)).toBe(true);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 47 }),
+        fc.uint8Array({ minLength: 10, maxLength: 10 }),
+        (ms, random) => {
+          const id = uuidv7(ms, random);
+          expect(isUuid(id)).toBe(true);
+          expect(idTimeMs(id)).toBe(ms);
+          expect(id[14]).toBe("7");
+          expect("89ab").toContain(id[19]);
+          expect(id >= lowestId(ms)).toBe(true);
+          expect(id < lowestId(ms + 1)).toBe(true);
+        },
+      ),
     );
   });
 });
@@ -107,7 +111,13 @@ describe("errors", () => {
 describe("a secret", () => {
   test("never prints", () => {
     const secret = new Secret("hunter2");
-    const shown = [String(secret), `${secret}`, JSON.stringify({ secret }), inspect(secret), inspect({ a: [secret] }, { depth: 9 })];
+    const shown = [
+      String(secret),
+      `${secret}`,
+      JSON.stringify({ secret }),
+      inspect(secret),
+      inspect({ a: [secret] }, { depth: 9 }),
+    ];
     for (const text of shown) expect(text).not.toContain("hunter2");
     expect(secret.reveal()).toBe("hunter2");
   });

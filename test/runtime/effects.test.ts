@@ -28,7 +28,11 @@ describe("steps", () => {
     await nt.send("pay", {});
     await nt.start();
     await settled();
-    expect(calls.map((call) => [call.step, call.tries])).toEqual([["receipt", 1], ["charge", 1], ["charge", 2]]);
+    expect(calls.map((call) => [call.step, call.tries])).toEqual([
+      ["receipt", 1],
+      ["charge", 1],
+      ["charge", 2],
+    ]);
     expect(calls[1]?.key).toBe(calls[2]?.key);
     expect(calls[0]?.key).not.toBe(calls[1]?.key);
     expect(results).toEqual([{ id: 1, at: undefined }, { id: 1 }, { id: 1 }]);
@@ -47,14 +51,18 @@ describe("steps", () => {
       await step.run("call", () => {});
       await step.run("call", () => {});
     });
-    nt.on("huge", { retry: { maxAttempts: 5, ...fast } }, (_, { step }) => step.run("call", () => "x".repeat(1_100_000)));
+    nt.on("huge", { retry: { maxAttempts: 5, ...fast } }, (_, { step }) =>
+      step.run("call", () => "x".repeat(1_100_000)),
+    );
     await nt.send("both", {});
     await nt.send("again", {});
     await nt.send("huge", {});
     await nt.start();
     await settled();
     expect(keys.size).toBe(2);
-    const errors = (await db.rows<{ error: string }>("select error from nevertwice.dead_letter")).map((row) => row.error).join();
+    const errors = (await db.rows<{ error: string }>("select error from nevertwice.dead_letter"))
+      .map((row) => row.error)
+      .join();
     expect(errors).toContain("NT_STEP_TWICE");
     expect(errors).toContain("NT_STEP_RESULT");
   });
@@ -66,7 +74,11 @@ describe("send", () => {
     const received: number[] = [];
     nt.on("order", { retry: fast }, async ({ i }: { i: number }, { send, tx, attempt }) => {
       await tx.query("insert into effect (name, n) values ('order', $1)", [i]);
-      await Promise.all([send("placed", { i }), send("placed", { i }), send("placed", { i, other: true }, { key: "mine" })]);
+      await Promise.all([
+        send("placed", { i }),
+        send("placed", { i }),
+        send("placed", { i, other: true }, { key: "mine" }),
+      ]);
       if (i % 2 === 0 && attempt === 1) throw new Error("once");
       if (i === 3) throw new TerminalError("never");
     });
@@ -85,7 +97,10 @@ describe("send", () => {
     const first = await nt.send("outside", { a: 1 }, { key: "k" });
     expect(await nt.send("outside", { a: 1 }, { key: "k" })).toEqual({ id: first.id, kind: "duplicate" });
     expect(await nt.send("outside", { a: 2 }, { key: "k" })).toEqual({ id: first.id, kind: "conflict" });
-    const many = await nt.sendMany([{ topic: "outside", payload: 1, key: "k" }, { topic: "outside", payload: 2 }]);
+    const many = await nt.sendMany([
+      { topic: "outside", payload: 1, key: "k" },
+      { topic: "outside", payload: 2 },
+    ]);
     expect(many.map((one) => one.kind)).toEqual(["conflict", "accepted"]);
     await expect(nt.send("outside", 10n)).rejects.toThrow("NT_PAYLOAD");
     await expect(nt.send("outside", undefined)).rejects.toThrow("NT_PAYLOAD");

@@ -12,35 +12,48 @@ const attempts = (topic: string) =>
     [topic],
   );
 const completed = (topic: string, n: number) =>
-  until(`${n} of ${topic}`, async () => (await attempts(topic)).filter((row) => row.outcome === "completed").length === n);
+  until(
+    `${n} of ${topic}`,
+    async () => (await attempts(topic)).filter((row) => row.outcome === "completed").length === n,
+  );
 const many = (topic: string, n: number) => Array.from({ length: n }, (_, i) => ({ topic, payload: { i } }));
 
 describe("group settlement", () => {
   test("many short handlers share a transaction, at most 60 of them", async () => {
     const nt = db.open();
     nt.on("shared", { concurrency: 300 }, async (_, { tx }) => {
-      await tx.query("insert into effect (name, n) select 'shared', (pg_current_xact_id()::text::bigint % 2000000000)::int");
+      await tx.query(
+        "insert into effect (name, n) select 'shared', (pg_current_xact_id()::text::bigint % 2000000000)::int",
+      );
     });
     await nt.sendMany(many("shared", 600));
     await nt.start();
     await completed("shared", 600);
     expect(await count("shared")).toBe(600);
-    const sizes = await db.rows<{ n: number }>("select count(*)::int as n from effect where name = 'shared' group by effect.n");
+    const sizes = await db.rows<{ n: number }>(
+      "select count(*)::int as n from effect where name = 'shared' group by effect.n",
+    );
     expect(Math.max(...sizes.map((row) => row.n))).toBeGreaterThan(5);
     expect(Math.max(...sizes.map((row) => row.n))).toBeLessThanOrEqual(60);
   });
 
   test("a member that fails is undone alone; its neighbours commit", async () => {
     const nt = db.open();
-    nt.on("mixed", { concurrency: 50, retry: { baseMs: 1, maxMs: 2 } }, async ({ i }: { i: number }, { tx, attempt }) => {
-      await tx.query("insert into effect (name, n) values ('mixed', $1)", [i]);
-      if (i % 3 === 0 && attempt === 1) throw new Error("not this time");
-      if (i % 7 === 0 && attempt === 1) await tx.query("select 1 / 0");
-    });
+    nt.on(
+      "mixed",
+      { concurrency: 50, retry: { baseMs: 1, maxMs: 2 } },
+      async ({ i }: { i: number }, { tx, attempt }) => {
+        await tx.query("insert into effect (name, n) values ('mixed', $1)", [i]);
+        if (i % 3 === 0 && attempt === 1) throw new Error("not this time");
+        if (i % 7 === 0 && attempt === 1) await tx.query("select 1 / 0");
+      },
+    );
     await nt.sendMany(many("mixed", 200));
     await nt.start();
     await completed("mixed", 200);
-    const rows = await db.rows<{ n: number; times: number }>("select n, count(*)::int as times from effect where name = 'mixed' group by n");
+    const rows = await db.rows<{ n: number; times: number }>(
+      "select n, count(*)::int as times from effect where name = 'mixed' group by n",
+    );
     expect(rows).toHaveLength(200);
     expect(rows.every((row) => row.times === 1)).toBe(true);
   });
@@ -50,7 +63,10 @@ describe("group settlement", () => {
     ["select set_config('app.tenant', 'me', true)", "current_setting('app.tenant', true) = 'me'"],
     ["set constraints all deferred", "false"],
     ["create temporary table leaked () on commit drop", "to_regclass('leaked') is not null"],
-    ["select pg_advisory_xact_lock(42)", "exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())"],
+    [
+      "select pg_advisory_xact_lock(42)",
+      "exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())",
+    ],
   ])("state does not reach a neighbour: %s", async (leak, visible) => {
     const nt = db.open();
     const topic = `leak-${leak.length}`;
@@ -74,8 +90,12 @@ describe("group settlement", () => {
     const requests: { key: string; neighbours: number }[] = [];
     nt.on("early", { concurrency: 10 }, async ({ i }: { i: number }, { tx, step }) => {
       await tx.query("insert into effect (name, n) values ('early', $1)", [i]);
-      const { rows } = await tx.query<{ n: number }>("select count(distinct xmin::text)::int as n from effect where name = 'early'");
-      await step.run("call", ({ idempotencyKey }) => requests.push({ key: idempotencyKey, neighbours: rows[0]?.n ?? 0 }));
+      const { rows } = await tx.query<{ n: number }>(
+        "select count(distinct xmin::text)::int as n from effect where name = 'early'",
+      );
+      await step.run("call", ({ idempotencyKey }) =>
+        requests.push({ key: idempotencyKey, neighbours: rows[0]?.n ?? 0 }),
+      );
     });
     await nt.sendMany(many("early", 20));
     await nt.start();
@@ -127,9 +147,13 @@ describe("group settlement", () => {
   test("what cannot be committed even alone is a failed attempt, not a run without end", async () => {
     const nt = db.open();
     await db.pool.query("create table deferred (id int unique deferrable initially deferred)");
-    nt.on("unique", { concurrency: 10, retry: { baseMs: 1, maxMs: 2, maxAttempts: 3 } }, async ({ i }: { i: number }, { tx }) => {
-      await tx.query("insert into deferred values ($1)", [i % 19]);
-    });
+    nt.on(
+      "unique",
+      { concurrency: 10, retry: { baseMs: 1, maxMs: 2, maxAttempts: 3 } },
+      async ({ i }: { i: number }, { tx }) => {
+        await tx.query("insert into deferred values ($1)", [i % 19]);
+      },
+    );
     await nt.sendMany(many("unique", 20));
     await nt.start();
     await until("all settled", async () => (await db.rows("select from nevertwice.delivery")).length === 0);
@@ -141,7 +165,9 @@ describe("group settlement", () => {
   test("group: false has a transaction for each", async () => {
     const nt = db.open();
     nt.on("single", { group: false, concurrency: 20 }, async (_, { tx }) => {
-      await tx.query("insert into effect (name, n) select 'single', (pg_current_xact_id()::text::bigint % 2000000000)::int");
+      await tx.query(
+        "insert into effect (name, n) select 'single', (pg_current_xact_id()::text::bigint % 2000000000)::int",
+      );
     });
     await nt.sendMany(many("single", 50));
     await nt.start();
@@ -152,7 +178,9 @@ describe("group settlement", () => {
   test("a slow handler leaves the groups, so that its neighbours' rows are not held", async () => {
     const nt = db.open();
     nt.on("sluggish", { concurrency: 10 }, async ({ i }: { i: number }, { tx }) => {
-      await tx.query("insert into effect (name, n) select 'sluggish', (pg_current_xact_id()::text::bigint % 2000000000)::int");
+      await tx.query(
+        "insert into effect (name, n) select 'sluggish', (pg_current_xact_id()::text::bigint % 2000000000)::int",
+      );
       if (i === 0) await new Promise((resolve) => setTimeout(resolve, 400));
     });
     await nt.send("sluggish", { i: 0 });

@@ -14,7 +14,8 @@ const outcomes = async (key: string): Promise<string[]> => {
 };
 const effects = async (name: string): Promise<number> =>
   (await db.rows<{ n: number }>("select count(*)::int as n from effect where name = $1", [name]))[0]?.n ?? -1;
-const settled = (key: string, last: string) => until(`${key} ${last}`, async () => (await outcomes(key)).at(-1) === last);
+const settled = (key: string, last: string) =>
+  until(`${key} ${last}`, async () => (await outcomes(key)).at(-1) === last);
 
 describe("handlers", () => {
   test("every way a handler can end, each with its effects and its history", async () => {
@@ -67,7 +68,20 @@ describe("handlers", () => {
     await nt.ready();
     await db.pool.query("create procedure ends_it() language plpgsql as $$ begin commit; end $$");
     await nt.start();
-    const topics = ["good", "no-tx", "terminal", "flaky", "hopeless", "later", "swallows", "forgets", "late", "controls", "ends", "calls"];
+    const topics = [
+      "good",
+      "no-tx",
+      "terminal",
+      "flaky",
+      "hopeless",
+      "later",
+      "swallows",
+      "forgets",
+      "late",
+      "controls",
+      "ends",
+      "calls",
+    ];
     await nt.sendMany(topics.map((topic) => ({ topic, payload: {}, key: topic })));
     await nt.send("reads", Buffer.from("not json"), { key: "reads" });
 
@@ -88,7 +102,18 @@ describe("handlers", () => {
     expect(await outcomes("hopeless")).toEqual(["retry", "dead"]);
     expect(await outcomes("later")).toEqual(["retry", "completed"]);
     expect(runs).toBe(1);
-    const counts: Record<string, number> = { good: 1, flaky: 1, terminal: 0, hopeless: 0, swallows: 0, forgets: 0, late: 0, controls: 0, ends: 0, calls: 0 };
+    const counts: Record<string, number> = {
+      good: 1,
+      flaky: 1,
+      terminal: 0,
+      hopeless: 0,
+      swallows: 0,
+      forgets: 0,
+      late: 0,
+      controls: 0,
+      ends: 0,
+      calls: 0,
+    };
     for (const [name, count] of Object.entries(counts)) expect.soft(await effects(name), name).toBe(count);
     const errors = await db.rows<{ key: string; error: string }>(
       "select m.key, l.error from nevertwice.dead_letter l join nevertwice.message m on m.id = l.message_id",
@@ -106,7 +131,7 @@ describe("handlers", () => {
     let told = false;
     nt.on("slow", { timeoutMs: 200, retry: fast }, async (_, { tx, attempt, signal }) => {
       await tx.query("insert into effect (name) values ('slow')");
-      if (attempt === 1) await new Promise((resolve) => signal.addEventListener("abort", () => (resolve((told = true)))));
+      if (attempt === 1) await new Promise((resolve) => signal.addEventListener("abort", () => resolve((told = true))));
     });
     await nt.start();
     await nt.send("slow", {}, { key: "slow" });
@@ -160,7 +185,10 @@ describe("handlers", () => {
     });
     await nt.sendMany(Array.from({ length: 3_000 }, () => ({ topic: "heap", payload: {} })));
     await nt.start();
-    await until("some retry", async () => (await db.rows("select from nevertwice.delivery where state = 'retrying' limit 200")).length === 200);
+    await until(
+      "some retry",
+      async () => (await db.rows("select from nevertwice.delivery where state = 'retrying' limit 200")).length === 200,
+    );
     const sent = performance.now();
     await nt.send("heap", { good: true });
     await until("the good one", () => started > 0);

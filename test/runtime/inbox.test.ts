@@ -8,8 +8,11 @@ import { testDatabase } from "../support/instance.ts";
 const db = testDatabase();
 const SECRET = "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ=";
 const event = (id: string, more = ""): string => `{"id":"${id}","type":"invoice.paid"${more}}`;
-const post = (body: string | Uint8Array<ArrayBuffer> | ReadableStream, headers: Record<string, string>, more: object = {}) =>
-  new Request("http://localhost/", { method: "POST", body, headers, duplex: "half", ...more } as RequestInit);
+const post = (
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+  headers: Record<string, string>,
+  more: object = {},
+) => new Request("http://localhost/", { method: "POST", body, headers, duplex: "half", ...more });
 const stripeRequest = (body: string) => post(body, signStripe(body, SECRET, Date.now()));
 const stored = (key: string) => db.rows("select id, body, headers from nevertwice.message where key = $1", [key]);
 
@@ -18,7 +21,10 @@ describe("the answers of an inbox", () => {
     const nt = db.open();
     const inbox = nt.inbox("stripe", stripe({ secret: SECRET }));
     const first = await inbox.receive(stripeRequest(event("evt_1", ',"pending_webhooks":2')));
-    expect([first.status, await first.json()]).toEqual([200, { status: "accepted", id: (await stored("evt_1"))[0]?.["id"] }]);
+    expect([first.status, await first.json()]).toEqual([
+      200,
+      { status: "accepted", id: (await stored("evt_1"))[0]?.["id"] },
+    ]);
     const copy = await inbox.receive(stripeRequest(event("evt_1", ',"pending_webhooks":1')));
     expect([copy.status, await copy.json()]).toMatchObject([200, { status: "duplicate" }]);
     const other = await inbox.receive(stripeRequest(event("evt_1", ',"amount":1')));
@@ -29,7 +35,9 @@ describe("the answers of an inbox", () => {
     expect((await stored("evt_1"))[0]?.["body"].toString()).toBe(event("evt_1", ',"pending_webhooks":2'));
 
     const standard = nt.inbox("standard", standardWebhooks({ secret: SECRET }));
-    const accepted = await standard.receive(post('{"type":"t"}', signStandardWebhook('{"type":"t"}', SECRET, "m", Date.now())));
+    const accepted = await standard.receive(
+      post('{"type":"t"}', signStandardWebhook('{"type":"t"}', SECRET, "m", Date.now())),
+    );
     expect(accepted.status).toBe(202);
   });
 
@@ -49,14 +57,20 @@ describe("the answers of an inbox", () => {
     const refuses = nt.inbox("refuses", github({ secret: SECRET, onSuspectedReplay: "refuse" }));
     const send = (inbox: typeof marks, id: string) => inbox.receive(post("{}", signGithub("{}", SECRET, id, "push")));
     expect([(await send(marks, "a")).status, (await send(marks, "b")).status]).toEqual([202, 202]);
-    expect([(await send(refuses, "a")).status, (await send(refuses, "b")).status, (await send(refuses, "a")).status]).toEqual([202, 409, 200]);
+    expect([
+      (await send(refuses, "a")).status,
+      (await send(refuses, "b")).status,
+      (await send(refuses, "a")).status,
+    ]).toEqual([202, 409, 200]);
     const marked = await db.rows("select key from nevertwice.message where suspected_replay_of is not null");
     expect(marked).toEqual([{ key: "b" }]);
   });
 
   test("bad signature 401, without an id 400, GET 405, gzip 415: counted, and no database work", async () => {
     // The database is not there at all: none of these may need it.
-    const inbox = db.open({ database: "postgres://nobody@127.0.0.1:1/none" }).inbox("stripe", stripe({ secret: SECRET }));
+    const inbox = db
+      .open({ database: "postgres://nobody@127.0.0.1:1/none" })
+      .inbox("stripe", stripe({ secret: SECRET }));
     const forged = await inbox.receive(post(event("e"), signStripe(event("e"), "whsec_other", Date.now())));
     expect([forged.status, await forged.json()]).toMatchObject([401, { reason: "bad-signature" }]);
     expect((await inbox.receive(post(event("e"), {}))).status).toBe(401);
@@ -67,10 +81,12 @@ describe("the answers of an inbox", () => {
   });
 
   test("too large 413: by its announcement, and while an endless body streams", async () => {
-    const inbox = db.open({ database: "postgres://nobody@127.0.0.1:1/none" }).inbox("s", stripe({ secret: SECRET }), { bodyLimitBytes: 1_000 });
+    const inbox = db
+      .open({ database: "postgres://nobody@127.0.0.1:1/none" })
+      .inbox("s", stripe({ secret: SECRET }), { bodyLimitBytes: 1_000 });
     expect((await inbox.receive(post("x".repeat(1_001), {}))).status).toBe(413);
     let pulled = 0;
-    const endless = new ReadableStream({ pull: (to) => void (pulled++, to.enqueue(new Uint8Array(100))) });
+    const endless = new ReadableStream({ pull: (to) => (pulled++, to.enqueue(new Uint8Array(100))) });
     expect((await inbox.receive(post(endless, {}))).status).toBe(413);
     expect(pulled).toBeLessThan(30);
   });
@@ -127,7 +143,9 @@ describe("the answers of an inbox", () => {
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, i) => inbox.receive(stripeRequest(event(`evt_burst_${i % 50}`)))),
     );
-    const kinds = await Promise.all(answers.map(async (answer) => ((await answer.json()) as { status: string }).status));
+    const kinds = await Promise.all(
+      answers.map(async (answer) => ((await answer.json()) as { status: string }).status),
+    );
     expect(kinds.filter((kind) => kind === "accepted")).toHaveLength(50);
     expect(kinds.filter((kind) => kind === "duplicate")).toHaveLength(50);
     expect(await db.rows("select from nevertwice.message where source = 'burst'")).toHaveLength(50);
@@ -144,7 +162,9 @@ describe("the answers of an inbox", () => {
     await holder.query("begin");
     await holder.query("insert into nevertwice.ledger values ($1, $1, $1)", [hash]);
     const began = performance.now();
-    const answers = await Promise.all(["evt_held", "evt_free_1", "evt_free_2", "evt_free_3"].map((id) => inbox.receive(stripeRequest(event(id)))));
+    const answers = await Promise.all(
+      ["evt_held", "evt_free_1", "evt_free_2", "evt_free_3"].map((id) => inbox.receive(stripeRequest(event(id)))),
+    );
     expect(answers.map((answer) => answer.status)).toEqual([503, 200, 200, 200]);
     expect(performance.now() - began).toBeLessThan(3_000);
     await holder.query("rollback");

@@ -83,7 +83,10 @@ describe("a worker that vanishes", () => {
     await nt.ready();
     await nt.sendMany(Array.from({ length: 30 }, (_, i) => ({ topic: "mine", payload: { i } })));
     const worker = () =>
-      spawn(process.execPath, ["test/support/poisoned-worker.ts"], { env: { ...process.env, TEST_URL: db.url }, stdio: "inherit" });
+      spawn(process.execPath, ["test/support/poisoned-worker.ts"], {
+        env: { ...process.env, TEST_URL: db.url },
+        stdio: "inherit",
+      });
     let starts = 0;
     let child = worker();
     const respawn = (): void => void (child = worker()).once("exit", () => starts++ < 8 && respawn());
@@ -92,7 +95,9 @@ describe("a worker that vanishes", () => {
     starts = 99;
     child.kill("SIGKILL");
     const effects = await db.rows<{ n: number }>("select n from effect where name = 'mine'");
-    expect(effects.map((row) => row.n).sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i).filter((i) => i !== 7));
+    expect(effects.map((row) => row.n).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 30 }, (_, i) => i).filter((i) => i !== 7),
+    );
     const dead = await db.rows("select attempts, error from nevertwice.dead_letter");
     expect(dead).toHaveLength(1);
     expect(dead[0]?.["attempts"]).toBe(2);
@@ -100,7 +105,13 @@ describe("a worker that vanishes", () => {
       `select a.outcome, a.attempt, convert_from(m.body, 'UTF8')::json ->> 'i' as i
        from nevertwice.attempt a join nevertwice.message m on m.id = a.message_id where m.topic = 'mine'`,
     );
-    for (const row of counted.filter((one) => one["i"] !== "7" && one["outcome"] === "completed")) expect(row["attempt"]).toBe(1);
-    expect(counted.filter((one) => one["i"] === "7").map((one) => one["outcome"]).sort()).toContain("lost");
+    for (const row of counted.filter((one) => one["i"] !== "7" && one["outcome"] === "completed"))
+      expect(row["attempt"]).toBe(1);
+    expect(
+      counted
+        .filter((one) => one["i"] === "7")
+        .map((one) => one["outcome"])
+        .sort(),
+    ).toContain("lost");
   });
 });

@@ -36,13 +36,22 @@ describe("the server", () => {
     nt.inbox("stripe", stripe({ secret: SECRET }));
     const serving = await serve(nt, { port: 0, host: "127.0.0.1" });
     closing.push(() => serving.close());
-    const send = (path: string) => fetch(serving.url + path, { method: "POST", body: event("evt_1"), headers: signStripe(event("evt_1"), SECRET, Date.now()) });
+    const send = (path: string) =>
+      fetch(serving.url + path, {
+        method: "POST",
+        body: event("evt_1"),
+        headers: signStripe(event("evt_1"), SECRET, Date.now()),
+      });
     expect((await send("/in/stripe?a=b")).status).toBe(200);
     expect(await (await send("/in/stripe")).json()).toMatchObject({ status: "duplicate" });
     const unknown = await send("/in/other");
     expect([unknown.status, await unknown.json()]).toMatchObject([404, { expected: "an inbox: stripe" }]);
     expect((await fetch(`${serving.url}/health`)).status).toBe(200);
-    expect(await (await fetch(`${serving.url}/ready`)).json()).toEqual({ ready: true, database: "answers", worker: "none" });
+    expect(await (await fetch(`${serving.url}/ready`)).json()).toEqual({
+      ready: true,
+      database: "answers",
+      worker: "none",
+    });
     expect((await fetch(`${serving.url}/nothing`)).status).toBe(404);
     await expect(serve(nt, { port: serving.port, host: "127.0.0.1" })).rejects.toThrow("NT_PORT");
     const elsewhere = await serve(nt, { port: serving.port, host: "127.0.0.1", elsewhere: true });
@@ -51,7 +60,10 @@ describe("the server", () => {
   });
 
   test("is not ready while the database is away", async () => {
-    const serving = await serve(db.open({ database: "postgres://nobody@127.0.0.1:1/none" }), { port: 0, host: "127.0.0.1" });
+    const serving = await serve(db.open({ database: "postgres://nobody@127.0.0.1:1/none" }), {
+      port: 0,
+      host: "127.0.0.1",
+    });
     closing.push(() => serving.close());
     const answer = await fetch(`${serving.url}/ready`);
     expect([answer.status, await answer.json()]).toMatchObject([503, { ready: false, database: "away" }]);
@@ -84,14 +96,17 @@ describe("the server", () => {
       for await (const chunk of req) chunks.push(chunk as Buffer);
       handler(Object.assign(req, { body: Buffer.concat(chunks) }), res);
     });
-    const send = (url: string) => fetch(url, { method: "POST", body: event("evt_3"), headers: signStripe(event("evt_3"), SECRET, Date.now()) });
+    const send = (url: string) =>
+      fetch(url, { method: "POST", body: event("evt_3"), headers: signStripe(event("evt_3"), SECRET, Date.now()) });
     const refused = await send(parsed);
     expect([refused.status, await refused.json()]).toMatchObject([500, { code: "NT_BODY_PARSED" }]);
     expect((await send(kept)).status).toBe(200);
   });
 
   test("any Web handler can be mounted", async () => {
-    const url = await listening(toNode(async (request) => Response.json({ method: request.method, body: await request.text() })));
+    const url = await listening(
+      toNode(async (request) => Response.json({ method: request.method, body: await request.text() })),
+    );
     expect(await (await fetch(url, { method: "PUT", body: "hello" })).json()).toEqual({ method: "PUT", body: "hello" });
   });
 });

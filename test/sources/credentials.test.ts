@@ -32,7 +32,11 @@ describe("none", () => {
   test("must be asked for by name", () => {
     expect(() => none({ key } as never)).toThrow("acceptAnybody");
     const source = none({ acceptAnybody: true, key, topic: "ping" });
-    expect(source.verify(incoming({ headers: { "x-id": "1" }, body: new Uint8Array(0) }))).toEqual({ ok: true, key: "1", topic: "ping" });
+    expect(source.verify(incoming({ headers: { "x-id": "1" }, body: new Uint8Array(0) }))).toEqual({
+      ok: true,
+      key: "1",
+      topic: "ping",
+    });
     expect(source.proves).toBe("nothing");
   });
 

@@ -31,7 +31,11 @@ describe("github", () => {
           "x-github-event": name,
         };
         const topic = typeof payload.action === "string" ? `${name}.${payload.action}` : name;
-        expect(source.verify(incoming({ headers, body: Buffer.from(body) }))).toEqual({ ok: true, key: `delivery-${taken}`, topic });
+        expect(source.verify(incoming({ headers, body: Buffer.from(body) }))).toEqual({
+          ok: true,
+          key: `delivery-${taken}`,
+          topic,
+        });
         taken++;
       }
     }
@@ -51,18 +55,25 @@ describe("github", () => {
       "x-github-event": "ping",
     };
     const published = github({ secret: "It's a Secret to Everybody" });
-    expect(published.verify(incoming({ headers, body: Buffer.from("Hello, World!") }))).toMatchObject({ ok: true, topic: "ping" });
+    expect(published.verify(incoming({ headers, body: Buffer.from("Hello, World!") }))).toMatchObject({
+      ok: true,
+      topic: "ping",
+    });
   });
 
   test("the id lies outside the signature: the same bytes under another id verify, which is why bodies are compared", () => {
     const headers = signGithub("{}", SECRETS[0], "one", "push");
-    expect(source.verify(incoming({ headers: { ...headers, "x-github-delivery": "two" }, body: Buffer.from("{}") }))).toMatchObject({ key: "two" });
+    expect(
+      source.verify(incoming({ headers: { ...headers, "x-github-delivery": "two" }, body: Buffer.from("{}") })),
+    ).toMatchObject({ key: "two" });
     expect(source.proves).toBe("body");
   });
 
   test("the old SHA-1 header is no proof", () => {
     const { "x-hub-signature-256": _, ...rest } = signGithub("{}", SECRETS[0], "one", "push");
     const headers = { ...rest, "x-hub-signature": "sha1=00" };
-    expect(source.verify(incoming({ headers, body: Buffer.from("{}") }))).toMatchObject({ reason: "missing-signature" });
+    expect(source.verify(incoming({ headers, body: Buffer.from("{}") }))).toMatchObject({
+      reason: "missing-signature",
+    });
   });
 });

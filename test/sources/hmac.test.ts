@@ -65,10 +65,15 @@ describe("hmac", () => {
   test("a message without an id is refused with 400", () => {
     const source = hmac({ secret: SECRETS[0], header: "x-sig", key: { header: "x-id" } });
     const headers = { "x-sig": createHmac("sha256", SECRETS[0]).update("").digest("hex") };
-    expect(source.verify(incoming({ headers, body: new Uint8Array(0) }))).toMatchObject({ status: 400, reason: "missing-id" });
+    expect(source.verify(incoming({ headers, body: new Uint8Array(0) }))).toMatchObject({
+      status: 400,
+      reason: "missing-id",
+    });
   });
 
   test("an option that is not there is named, with the one that was meant", () => {
-    expect(() => hmac({ secret: "x", header: "y", key: "body-hash", algoritm: "sha1" } as never)).toThrow("Did you mean `algorithm`?");
+    expect(() => hmac({ secret: "x", header: "y", key: "body-hash", algoritm: "sha1" } as never)).toThrow(
+      "Did you mean `algorithm`?",
+    );
   });
 });

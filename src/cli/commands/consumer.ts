@@ -8,7 +8,9 @@ export const consumerCommand: Command = {
   name: "consumer",
   usage: "consumer list | consumer retire <name>",
   about: "the consumers and their backlog; end one that no code declares any more",
-  flags: { reason: { type: "string", value: "text", about: "why it is retired; kept in the log of each delivery it ends" } },
+  flags: {
+    reason: { type: "string", value: "text", about: "why it is retired; kept in the log of each delivery it ends" },
+  },
   words: [1, 2],
   async run(given) {
     const [verb, name] = given.words;
@@ -37,12 +39,25 @@ export const consumerCommand: Command = {
       return 0;
     }
     if (verb === "retire" && name !== undefined) {
-      const cancelled = await withStore(given, (store) => retireConsumer(store, name, text(given, "reason") ?? "by hand"));
-      if (cancelled === undefined) throw fault("NT_NOT_FOUND", { expected: "a consumer's name", got: plain(name), next: "See `nevertwice consumer list`." });
+      const cancelled = await withStore(given, (store) =>
+        retireConsumer(store, name, text(given, "reason") ?? "by hand"),
+      );
+      if (cancelled === undefined)
+        throw fault("NT_NOT_FOUND", {
+          expected: "a consumer's name",
+          got: plain(name),
+          next: "See `nevertwice consumer list`.",
+        });
       if (isSet(given, "json")) console.log(JSON.stringify({ consumer: name, cancelled }));
-      else console.log(`retired ${plain(name)}: ${counted(cancelled, "outstanding delivery", "outstanding deliveries")} cancelled`);
+      else
+        console.log(
+          `retired ${plain(name)}: ${counted(cancelled, "outstanding delivery", "outstanding deliveries")} cancelled`,
+        );
       return 0;
     }
-    throw fault("NT_USAGE", { expected: "consumer list, or consumer retire <name>", got: given.words.map(plain).join(" ") });
+    throw fault("NT_USAGE", {
+      expected: "consumer list, or consumer retire <name>",
+      got: given.words.map(plain).join(" "),
+    });
   },
 };

@@ -60,9 +60,16 @@ async function examine(given: Given): Promise<readonly Finding[]> {
 }
 
 function aboutServer({ server }: Health): Finding[] {
-  const findings: Finding[] = [{ level: "ok", what: "connection", found: `PostgreSQL ${server.version} as ${server.role}` }];
+  const findings: Finding[] = [
+    { level: "ok", what: "connection", found: `PostgreSQL ${server.version} as ${server.role}` },
+  ];
   if (server.in_recovery) {
-    findings.push({ level: "error", what: "primary", found: "this is a standby", next: "Point the URL at the primary: nothing can be accepted on a standby." });
+    findings.push({
+      level: "error",
+      what: "primary",
+      found: "this is a standby",
+      next: "Point the URL at the primary: nothing can be accepted on a standby.",
+    });
   }
   for (const setting of ["fsync", "full_page_writes"] as const) {
     if (server[setting] === "on") continue;
@@ -82,7 +89,11 @@ function aboutServer({ server }: Health): Finding[] {
           found: `synchronous_commit = ${server.synchronous_commit}: Nevertwice raises it for its own transactions, your other ones are not durable`,
           next: "Set synchronous_commit = on where that matters.",
         }
-      : { level: "ok", what: "durability", found: `fsync ${server.fsync}, synchronous_commit ${server.synchronous_commit}` },
+      : {
+          level: "ok",
+          what: "durability",
+          found: `fsync ${server.fsync}, synchronous_commit ${server.synchronous_commit}`,
+        },
   );
   return findings;
 }
@@ -149,8 +160,10 @@ function aboutSources(nt: Runtime): Finding[] {
   const findings: Finding[] = [];
   for (const [name, { source }] of nt.inboxes) {
     const { retryHorizonMs } = source.facts;
-    const tolerance = source.toleranceMs === undefined ? "no timestamp" : `timestamps within ${source.toleranceMs / 1_000} s`;
-    const horizon = retryHorizonMs === undefined ? "its retries are not published" : `it retries for ${days(retryHorizonMs)}`;
+    const tolerance =
+      source.toleranceMs === undefined ? "no timestamp" : `timestamps within ${source.toleranceMs / 1_000} s`;
+    const horizon =
+      retryHorizonMs === undefined ? "its retries are not published" : `it retries for ${days(retryHorizonMs)}`;
     const found = `${name} (${source.provider}): keys remembered ${nt.dedupeDays} days, ${horizon}; ${tolerance}; the proof covers ${source.proves}`;
     if (retryHorizonMs !== undefined && windowMs < retryHorizonMs) {
       findings.push({

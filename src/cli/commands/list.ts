@@ -26,13 +26,24 @@ export const list: Command = {
     const asked = text(given, "state");
     if (asked !== undefined && state === undefined) {
       const near = nearest(asked, STATES);
-      throw fault("NT_USAGE", { expected: `--state ${STATES.join("|")}`, got: asked, ...(near ? { next: `Did you mean ${near}?` } : {}) });
+      throw fault("NT_USAGE", {
+        expected: `--state ${STATES.join("|")}`,
+        got: asked,
+        ...(near ? { next: `Did you mean ${near}?` } : {}),
+      });
     }
     const before = text(given, "before");
-    if (before !== undefined && !isUuid(before)) throw fault("NT_USAGE", { expected: "--before <message id>", got: before });
+    if (before !== undefined && !isUuid(before))
+      throw fault("NT_USAGE", { expected: "--before <message id>", got: before });
     const limit = wholeNumber("--limit", text(given, "limit"), { least: 1, most: 1_000, otherwise: 20 });
-    const { source, topic, key } = { source: text(given, "source"), topic: text(given, "topic"), key: text(given, "key") };
-    const messages = await withStore(given, (store) => listMessages(store, { source, topic, key, state, before, limit }));
+    const { source, topic, key } = {
+      source: text(given, "source"),
+      topic: text(given, "topic"),
+      key: text(given, "key"),
+    };
+    const messages = await withStore(given, (store) =>
+      listMessages(store, { source, topic, key, state, before, limit }),
+    );
     if (isSet(given, "json")) {
       for (const message of messages) console.log(JSON.stringify(message));
       return 0;
@@ -43,13 +54,14 @@ export const list: Command = {
     }
     const rows = messages.map((one) => [one.id, one.received_at, one.source, one.topic, one.key, standing(one)]);
     console.log(table(["id", "received", "source", "topic", "key", "stands"], rows));
-    if (messages.length === limit) console.log(coloured("dim", `older: nevertwice list --before ${messages.at(-1)?.id}`));
+    if (messages.length === limit)
+      console.log(coloured("dim", `older: nevertwice list --before ${messages.at(-1)?.id}`));
     return 0;
   },
 };
 
 /** Where a message stands, in a few words. */
-export function standing(one: ListedMessage): string {
+function standing(one: ListedMessage): string {
   const parts = [
     one.outstanding > 0 ? `${one.outstanding} outstanding` : "",
     one.completed > 0 ? `${one.completed} completed` : "",

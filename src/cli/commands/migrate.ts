@@ -24,7 +24,11 @@ export const migrate: Command = {
       await store.close();
     }
     const newest = (await migrations(schema)).at(-1)?.number ?? 0;
-    console.log(isSet(given, "json") ? JSON.stringify({ schema, migration: newest }) : `schema "${schema}" is at migration ${newest}`);
+    console.log(
+      isSet(given, "json")
+        ? JSON.stringify({ schema, migration: newest })
+        : `schema "${schema}" is at migration ${newest}`,
+    );
     return 0;
   },
 };

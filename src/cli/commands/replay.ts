@@ -1,7 +1,13 @@
 import { fault } from "../../core/errors.ts";
 import { lowestId } from "../../core/id.ts";
 import type { Store } from "../../core/ports/store.ts";
-import { type Candidate, deadLetters, neverHad, newestDeliveries, replay as replayDeliveries } from "../../store/read/replay.ts";
+import {
+  type Candidate,
+  deadLetters,
+  neverHad,
+  newestDeliveries,
+  replay as replayDeliveries,
+} from "../../store/read/replay.ts";
 import { findMessages } from "../../store/read/show.ts";
 import { type Command, type Given, isSet, text } from "../command.ts";
 import { withStore } from "../context.ts";
@@ -17,9 +23,16 @@ export const replay: Command = {
   about: "deliver again: what completed is skipped, finished steps are not run again",
   flags: {
     dead: { type: "boolean", about: "the dead letters" },
-    consumer: { type: "string", value: "name", about: "only to this consumer; with --since, older messages it never had" },
+    consumer: {
+      type: "string",
+      value: "name",
+      about: "only to this consumer; with --since, older messages it never had",
+    },
     since: { type: "string", value: "time", about: "since then: 2026-11-24T10:00:00Z, or 90s, 15m, 6h, 3d ago" },
-    "include-completed": { type: "boolean", about: "run again what completed: its effects through tx take place again" },
+    "include-completed": {
+      type: "boolean",
+      about: "run again what completed: its effects through tx take place again",
+    },
     reason: { type: "string", value: "text", about: "kept in the log" },
     limit: { type: "string", value: "n", about: "at most so many deliveries (default: 1000)" },
     "dry-run": { type: "boolean", about: "only say what would be done" },
@@ -39,7 +52,12 @@ async function run(given: Given, store: Store): Promise<number> {
       const some = skipped.filter((one) => one.state === state);
       if (some.length === 0) continue;
       console.log(`skipped, ${state} already: ${counted(some.length, "delivery", "deliveries")}`);
-      console.log(table(["message", "consumer", "delivery"], some.slice(0, 20).map((one) => [one.message_id, one.consumer, one.delivery_id])));
+      console.log(
+        table(
+          ["message", "consumer", "delivery"],
+          some.slice(0, 20).map((one) => [one.message_id, one.consumer, one.delivery_id]),
+        ),
+      );
     }
   }
   const dry = isSet(given, "dry-run");
@@ -49,9 +67,15 @@ async function run(given: Given, store: Store): Promise<number> {
   else {
     console.log(`replayed ${counted(made.length, "delivery", "deliveries")}`);
     if (made.length > 0) {
-      console.log(table(["message", "consumer", "new delivery"], made.slice(0, 20).map((one) => [one.message_id, one.consumer, one.delivery_id])));
+      console.log(
+        table(
+          ["message", "consumer", "new delivery"],
+          made.slice(0, 20).map((one) => [one.message_id, one.consumer, one.delivery_id]),
+        ),
+      );
     }
-    if (made.length < due.length) console.log(`${due.length - made.length} replayed by somebody else meanwhile, or their consumer is retired`);
+    if (made.length < due.length)
+      console.log(`${due.length - made.length} replayed by somebody else meanwhile, or their consumer is retired`);
   }
   if (made.length > 0) await store.hint();
   return 0;
@@ -81,7 +105,10 @@ async function chosen(given: Given, store: Store): Promise<readonly Candidate[]>
     const all = await newestDeliveries(store, messages, { consumer });
     const one = all.filter((candidate) => candidate.delivery_id === named);
     if (one.length === 0 && !messages.includes(named) && named.length === 36) {
-      throw fault("NT_USAGE", { expected: "the newest delivery of a message to a consumer", got: `${plain(named)}, which was replayed already` });
+      throw fault("NT_USAGE", {
+        expected: "the newest delivery of a message to a consumer",
+        got: `${plain(named)}, which was replayed already`,
+      });
     }
     candidates.push(...(one.length > 0 ? one : all));
   }

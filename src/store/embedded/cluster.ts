@@ -67,7 +67,10 @@ export async function startCluster(place: Place, state: State): Promise<void> {
   const settings: Record<string, string> = { ...SETTINGS, port: String(state.port), ...place.settings };
   settings["unix_socket_directories"] = state.sockets ?? "";
   const words = ["-D", place.data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
-  const size = await stat(place.log).then((found) => found.size, () => 0);
+  const size = await stat(place.log).then(
+    (found) => found.size,
+    () => 0,
+  );
   if (size > 8_000_000) await rename(place.log, `${place.log}.old`);
   const log = openSync(place.log, "a", 0o600);
   const child = spawn(path.join(place.binaries.native, "bin", "postgres"), words, {
@@ -82,11 +85,13 @@ export async function startCluster(place: Place, state: State): Promise<void> {
   child.on("error", (error) => (ended = error.message));
   child.on("exit", (code, signal) => (ended = `it ended with ${signal ?? code}`));
   child.unref();
-  for (const began = Date.now(); ; ) {
+  for (const began = Date.now(); ;) {
     if (await answers(state, "postgres")) return;
     if (ended !== undefined || Date.now() - began > 60_000) {
       const text = await readFile(place.log, "utf8").catch(() => "");
-      throw fault("NT_EMBEDDED_START", { got: `${ended ?? "no answer in a minute"}; its log ends: ${text.slice(-800).trim()}` });
+      throw fault("NT_EMBEDDED_START", {
+        got: `${ended ?? "no answer in a minute"}; its log ends: ${text.slice(-800).trim()}`,
+      });
     }
     await new Promise((resolve) => setTimeout(resolve, 15));
   }

@@ -81,7 +81,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   return locked(home, async () => {
     const data = path.join(home, "postgres");
     const binaries = await prepareBinaries(root, version, home, !reachable);
-    const place: Place = { home, data, log: path.join(home, "postgres.log"), account: who, binaries, settings: options.settings ?? {} };
+    const place: Place = {
+      home,
+      data,
+      log: path.join(home, "postgres.log"),
+      account: who,
+      binaries,
+      settings: options.settings ?? {},
+    };
     await checkVersion(data, version);
     const running = await join(place);
     const state = running ?? (await start(place));
@@ -157,13 +164,29 @@ async function initialise(place: Place, password: string): Promise<void> {
     await chown(draft, place.account.uid, place.account.gid);
     await chown(secret, place.account.uid, place.account.gid);
   }
-  const ending = await run(place, "initdb", ["-D", draft, "-U", "nevertwice", "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8", "--locale=C"]);
+  const ending = await run(place, "initdb", [
+    "-D",
+    draft,
+    "-U",
+    "nevertwice",
+    "-A",
+    "scram-sha-256",
+    "--pwfile",
+    secret,
+    "-E",
+    "UTF8",
+    "--locale=C",
+  ]);
   await rm(secret, { force: true });
   if (ending.code !== 0) throw fault("NT_EMBEDDED_START", { got: `initdb: ${ending.output.slice(-800).trim()}` });
   await rename(draft, place.data);
 }
 
-function run(place: Place, program: string, words: readonly string[]): Promise<{ code: number | null; output: string }> {
+function run(
+  place: Place,
+  program: string,
+  words: readonly string[],
+): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(path.join(place.binaries.native, "bin", program), words, {
       cwd: "/",
@@ -227,5 +250,8 @@ function digest(text: string): string {
 }
 
 async function exists(file: string): Promise<boolean> {
-  return stat(file).then(() => true, () => false);
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
 }

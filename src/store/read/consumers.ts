@@ -71,7 +71,7 @@ export async function retireConsumer(reader: Reader, name: string, reason: strin
   const [row] = (await reader.query<{ id: number }>(RETIRE, [name])).rows;
   if (row === undefined) return undefined;
   const batch = 1_000;
-  for (let cancelled = 0; ; ) {
+  for (let cancelled = 0; ;) {
     const { rows } = await reader.query(CANCEL, [row.id, `consumer retired: ${reason}`, batch]);
     cancelled += rows.length;
     if (rows.length < batch) return cancelled;
