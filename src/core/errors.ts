@@ -119,11 +119,6 @@ const catalogue = {
     next: "A newer execution has taken over; this one is recorded as superseded and its writes through `tx` are rolled back.",
     canRetry: true,
   },
-  NT_COMMIT_UNKNOWN: {
-    expected: "an answer to COMMIT",
-    next: "The settlement is looked up before anything is tried again.",
-    canRetry: true,
-  },
   NT_TIMEOUT: {
     expected: "the handler to end within timeoutMs",
     next: "The attempt is rolled back and tried again; give the consumer a longer `timeoutMs` or honour `signal`.",

@@ -11,6 +11,7 @@ import { consumer, type Consumer } from "./consumer.ts";
 import type { ConsumerOptions, Database, Handler, InboxOptions, NevertwiceOptions, SendOptions, Sent } from "./face.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { Hints } from "./hints.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
 import { Refusals } from "./refusals.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
@@ -61,7 +62,7 @@ export class Runtime {
   #declaring: Promise<void> | undefined;
   #worker: Worker | undefined;
   #unlisten: (() => Promise<void>) | undefined;
-  #cancelTidy: (() => void) | undefined;
+  #housekeeping: Housekeeping | undefined;
   #stopped = false;
 
   constructor(options: NevertwiceOptions, open: OpenStore) {
@@ -168,7 +169,9 @@ export class Runtime {
     this.#worker = worker;
     this.#unlisten = await store.listen(() => worker.wake());
     worker.start();
-    this.#tidy(store, 1_000);
+    const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
+    const windows = { dedupeDays: this.dedupeDays, retainDays };
+    this.#housekeeping = new Housekeeping(host, () => [...this.consumers.values()], windows);
   }
 
   /**
@@ -177,7 +180,7 @@ export class Runtime {
    */
   async stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     if (this.#stopped) return;
-    this.#cancelTidy?.();
+    this.#housekeeping?.stop();
     await this.#unlisten?.();
     await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
     await this.#accepts.drained();
@@ -289,21 +292,6 @@ export class Runtime {
     }
     this.consumers.set(declared.name, declared);
     this.#undeclared = true;
-  }
-
-  /** Housekeeping in small pieces, at moments that differ between processes. */
-  #tidy(store: Store, afterMs: number): void {
-    this.#cancelTidy = this.#clock.after(afterMs, () => {
-      const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
-      // Declared again at each round, so that `doctor` can tell a consumer that no code declares any more.
-      void store
-        .declare([...this.consumers.values()])
-        .then(() => store.tidy({ dedupeDays: this.dedupeDays, retainDays }))
-        .catch((error: unknown) => this.#logger.warn({ error }, "housekeeping failed"))
-        .then(() => {
-          if (!this.#stopped) this.#tidy(store, 60_000 * (0.5 + this.#random.fraction()));
-        });
-    });
   }
 }
 

@@ -14,6 +14,7 @@ import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Claimed, Want } from "../core/ports/store.ts";
+import { Alarm } from "./alarm.ts";
 import { Execution, type ExecutionHost } from "./execution.ts";
 import { Lanes } from "./lane.ts";
 import { Leases } from "./leases.ts";
@@ -37,19 +38,16 @@ export interface WorkerHost extends ExecutionHost {
 export class Worker {
   readonly #host: WorkerHost;
   readonly #clock: Clock;
+  readonly #alarm: Alarm;
   readonly #lines = new Map<string, Line>();
   readonly #leases: Leases;
   readonly #settler: Settler;
   readonly #running = new Set<Execution>();
   readonly #finishing = new Set<Promise<void>>();
-  #wake: (() => void) | undefined;
-  #woken = false;
   #stopping = false;
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
   #tookOverAt = -Infinity;
-  #wakeAt = Infinity;
-  #cancelWakeAt = (): void => {};
   /** Running deliveries whose lease had run out; whether one of them is a suspect. */
   #alone = 0;
   #suspect = false;
@@ -61,6 +59,7 @@ export class Worker {
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
     this.#host = host;
     this.#clock = host.clock;
+    this.#alarm = new Alarm(host.clock);
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
     const transactions = new Permits(TRANSACTIONS);
@@ -84,9 +83,8 @@ export class Worker {
   }
 
   wake(): void {
-    this.#woken = true;
     this.#empty = 0;
-    this.#wake?.();
+    this.#alarm.ring();
   }
 
   /**
@@ -95,7 +93,7 @@ export class Worker {
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
-    this.#wake?.();
+    this.#alarm.ring();
     await this.#loop;
     const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
     for (const { claimed } of unstarted) {
@@ -115,22 +113,23 @@ export class Worker {
     await this.#settler.drained();
     this.#leases.stop();
     // A retry that is due in an hour must not keep a stopped process alive until then.
-    this.#cancelWakeAt();
+    this.#alarm.stop();
   }
 
   async #run(): Promise<void> {
     for (let failures = 0; !this.#stopping;) {
-      this.#woken = false;
+      this.#alarm.clear();
       this.#roundAt = this.#clock.monotonic();
       try {
         const more = await this.#claim();
         await this.#takeOver();
         failures = 0;
-        if (!more && !this.#woken && !this.#stopping) await this.#wait(await this.#pauseMs());
+        if (!more && !this.#alarm.rung && !this.#stopping) await this.#alarm.sleep(await this.#pauseMs());
       } catch (error) {
         failures++;
         this.#host.logger.warn({ error, failures }, "claim failed");
-        await this.#wait(Math.min(5_000, 100 * 2 ** failures));
+        this.#alarm.clear();
+        if (!this.#stopping) await this.#alarm.sleep(Math.min(5_000, 100 * 2 ** failures));
       }
     }
   }
@@ -220,7 +219,7 @@ export class Worker {
         for (const each of this.#lines.values()) this.#dispatch(each);
       });
     }
-    if (line.wants() > 0 && line.mayHaveMore) this.#wake?.();
+    if (line.wants() > 0 && line.mayHaveMore) this.#alarm.ring();
   }
 
   #execute(line: Line, item: Item): void {
@@ -253,7 +252,7 @@ export class Worker {
     if (ended.kind === "superseded") await this.#settler.recordSuperseded(ended.settlement);
     if (ended.kind === "settle") {
       const settled = await this.#settler.settle(ended.settlement);
-      if (settled && ended.settlement.outcome === "retry") this.#wakeIn(ended.settlement.delayMs ?? 0);
+      if (settled && ended.settlement.outcome === "retry") this.#alarm.ringIn(ended.settlement.delayMs ?? 0);
     }
     this.#leases.release(item.claimed);
     line.done();
@@ -266,7 +265,7 @@ export class Worker {
     this.#suspect = false;
     // The next suspect need not wait for the next look.
     this.#tookOverAt = -Infinity;
-    this.#wake?.();
+    this.#alarm.ring();
   }
 
   #track(work: Promise<unknown>): void {
@@ -277,18 +276,6 @@ export class Worker {
       )
       .finally(() => this.#finishing.delete(tracked));
     this.#finishing.add(tracked);
-  }
-
-  #wakeIn(ms: number): void {
-    const at = this.#clock.monotonic() + ms;
-    if (at < this.#wakeAt) {
-      this.#wakeAt = at;
-      this.#cancelWakeAt();
-      this.#cancelWakeAt = this.#clock.after(ms, () => {
-        this.#wakeAt = Infinity;
-        this.wake();
-      });
-    }
   }
 
   /** Until the next delivery is due, a lease may have ended, or a poll. */
@@ -303,17 +290,5 @@ export class Worker {
     if (this.#finishing.size > 0) return this.#host.leaseMs / 5;
     this.#empty++;
     return Math.min(defaults.idlePollMs, defaults.pollMs * 2 ** Math.min(this.#empty - 1, 10));
-  }
-
-  #wait(ms: number): Promise<void> {
-    if (this.#woken || this.#stopping) return Promise.resolve();
-    return new Promise((resolve) => {
-      const cancel = this.#clock.after(ms, () => this.#wake?.());
-      this.#wake = () => {
-        this.#wake = undefined;
-        cancel();
-        resolve();
-      };
-    });
   }
 }

@@ -103,20 +103,30 @@ export const canaries = {
     },
   },
   "plain-read": {
-    about: "an unknown COMMIT is resolved by a plain read",
-    reasons: ["doubled", "lost"],
-    wrap: (store) => {
-      const { settle } = bound(store);
-      return Object.assign(store, {
+    about: "an unknown COMMIT is resolved by a plain read, and what that says is believed",
+    reasons: ["doubled"],
+    wrap(store) {
+      const believed = new Set<string>();
+      Object.assign(store, {
         async resolve(claims: readonly Claim[]) {
-          const { rows } = await store.query<{ id: string }>(
-            "select id from nevertwice.delivery where id = any ($1::uuid[])",
-            [claims.map((one) => one.deliveryId)],
-          );
-          // "Still there, so it was not committed": its effects are tried again under the same claim, settled or not.
-          return rows.length > 0 ? { kind: "not-committed" as const, claims } : { kind: "committed" as const };
+          const { rows } = await store.query("select id from nevertwice.delivery where id = any ($1::uuid[])", [
+            claims.map((one) => one.deliveryId),
+          ]);
+          if (rows.length === 0) return { kind: "committed" as const };
+          // "Still there, so it was not committed, and I still hold it": it runs again, and asks nobody when it settles.
+          for (const one of claims) believed.add(one.claim);
+          return { kind: "not-committed" as const, claims };
         },
-        settle,
+      });
+      return withTransactions(store, (tx) => {
+        const settleAndCommit = tx.settleAndCommit.bind(tx);
+        return {
+          async settleAndCommit(all: readonly Settlement[]) {
+            if (!all.some((one) => believed.has(one.claim))) return settleAndCommit(all);
+            await tx.settle(all);
+            return tx.commit();
+          },
+        };
       });
     },
   },

@@ -15,13 +15,13 @@ export interface CutOutcome {
 export class Proxy {
   readonly outcomes: CutOutcome[] = [];
   url = "";
-  #armed: { cut: Cut; lateMs: number }[] = [];
+  #armed: { cut: Cut; lateMs: number; accepts: boolean }[] = [];
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
 
-  /** The next COMMIT is cut in this way. */
-  arm(cut: Cut, lateMs: number): void {
-    this.#armed.push({ cut, lateMs });
+  /** The next COMMIT is cut in this way; or the next end of an accepting statement, where those are meant too. */
+  arm(cut: Cut, lateMs: number, accepts = true): void {
+    this.#armed.push({ cut, lateMs, accepts });
   }
 
   get waiting(): number {
@@ -78,8 +78,10 @@ export class Proxy {
         }
         const type = String.fromCharCode(message[0] ?? 0);
         if (type === "P") accepting = message.includes("-- accept");
-        const commits = (type === "Q" && /^commit/i.test(message.toString("latin1", 5))) || (type === "S" && accepting);
-        const armed = commits ? this.#armed.shift() : undefined;
+        const accepted = type === "S" && accepting;
+        const commits = accepted || (type === "Q" && /^commit/i.test(message.toString("latin1", 5)));
+        const meant = commits && (!accepted || this.#armed[0]?.accepts === true);
+        const armed = meant ? this.#armed.shift() : undefined;
         if (armed === undefined) {
           through.push(message);
           continue;

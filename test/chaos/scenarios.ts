@@ -92,14 +92,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     canaries: ["plain-read", "2xx-on-unknown"],
     async fault(harness, n) {
       const { proxy } = harness;
-      const cut = CUTS[n % CUTS.length];
+      // That canary is about what a late COMMIT does to who asked too early.
+      const onlyLate = harness.options.canary === "plain-read";
+      const cut = onlyLate ? "late" : CUTS[n % CUTS.length];
       if (proxy === undefined || cut === undefined) return;
       // Late ones: some inside the session's idle timeout, so that they commit; the rest long after it.
-      const soon = harness.random() < 0.5;
+      const soon = onlyLate || harness.random() < 0.5;
       const lateMs = soon
         ? 1_200 * harness.random()
         : LEASE_MS + 500 + (harness.options.count < 50 ? 1_000 : 17_000) * harness.random();
-      proxy.arm(cut, lateMs);
+      proxy.arm(cut, lateMs, !onlyLate);
       await until("the cut", () => proxy.waiting === 0, 30_000);
       await pause(60);
     },

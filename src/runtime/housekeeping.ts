@@ -1,0 +1,52 @@
+import type { Clock, Random } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/logger.ts";
+import type { ConsumerDeclaration, Store } from "../core/ports/store.ts";
+
+interface Host {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const FIRST_MS = 1_000;
+const EVERY_MS = 60_000;
+
+/**
+ * Housekeeping in small pieces, at moments that differ between processes. The consumers are declared again at each round, so
+ * that `doctor` can tell one that no code declares any more.
+ */
+export class Housekeeping {
+  readonly #host: Host;
+  readonly #consumers: () => readonly ConsumerDeclaration[];
+  readonly #windows: { readonly dedupeDays: number; readonly retainDays: number };
+  #cancel: () => void;
+  #stopped = false;
+
+  constructor(
+    host: Host,
+    consumers: () => readonly ConsumerDeclaration[],
+    windows: { readonly dedupeDays: number; readonly retainDays: number },
+  ) {
+    this.#host = host;
+    this.#consumers = consumers;
+    this.#windows = windows;
+    this.#cancel = host.clock.after(FIRST_MS, () => void this.#round());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  async #round(): Promise<void> {
+    const { store, clock, random, logger } = this.#host;
+    try {
+      await store.declare(this.#consumers());
+      await store.tidy(this.#windows);
+    } catch (error) {
+      if (!this.#stopped) logger.warn({ error }, "housekeeping failed");
+    }
+    if (!this.#stopped) this.#cancel = clock.after(EVERY_MS * (0.5 + random.fraction()), () => void this.#round());
+  }
+}
