@@ -11,7 +11,7 @@ const ready = (at: string): void => void process.send?.({ url: at });
 process.once("disconnect", () => process.exit(0));
 
 if (side === "subject") {
-  const nt = new Nevertwice({ database: url, schema: "bench_ingest" });
+  const nt = new Nevertwice({ database: url, schema: "bench_ingest", preparedStatements: true });
   // Declared, so that each message has its delivery; no worker runs.
   nt.inbox("in", source).on("*", { consumer: "ingested" }, () => {});
   await nt.ready();

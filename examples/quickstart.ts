@@ -1,4 +1,4 @@
-// The README's example. Run it: npm run -s quickstart
+// The README's example; a test runs it.
 import { signStripe } from "nevertwice/sources";
 // ---
 import { Nevertwice } from "nevertwice";

@@ -6,9 +6,12 @@ export interface RawRequest {
   readonly method: string;
   /** Names in lower case; a header sent twice has two values. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
-  readonly body: Uint8Array | AsyncIterable<Uint8Array> | null;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array> | BodyReader | null;
   readonly tenant?: string;
 }
+
+/** Reads a whole body of at most so many bytes; undefined as soon as it is one byte too long. */
+export type BodyReader = (limitBytes: number) => Promise<Uint8Array | undefined>;
 
 export interface RawResponse {
   readonly status: number;
@@ -39,6 +42,7 @@ export function refuseUnread(request: RawRequest, limitBytes: number): Unreadabl
 export async function readBody(body: RawRequest["body"], limitBytes: number): Promise<Uint8Array | Unreadable> {
   if (body === null) return new Uint8Array(0);
   if (body instanceof Uint8Array) return body.length > limitBytes ? tooLarge(limitBytes) : body;
+  if (typeof body === "function") return (await body(limitBytes)) ?? tooLarge(limitBytes);
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {

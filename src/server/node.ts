@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fault, isFault } from "../core/errors.ts";
 import type { Receive } from "../runtime/inbox.ts";
-import type { RawRequest, RawResponse } from "../runtime/request.ts";
+import type { BodyReader, RawRequest, RawResponse } from "../runtime/request.ts";
 
 /** What a body parser that ran first may have left behind. */
 type Parsed = IncomingMessage & { readonly body?: unknown; readonly rawBody?: unknown };
@@ -39,7 +39,11 @@ async function raw(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const answer = await receive({ method: req.method ?? "GET", headers: headersOf(req.rawHeaders), body: bodyOf(req) });
+  const answer = await receive({
+    method: req.method ?? "GET",
+    headers: headersOf(req.rawHeaders),
+    body: readerOf(req),
+  });
   end(res, answer);
 }
 
@@ -54,11 +58,15 @@ async function web(
   const request = new Request(new URL(req.url ?? "/", `http://${req.headers.host ?? "localhost"}`), {
     method: req.method ?? "GET",
     headers,
-    ...(bodiless ? {} : { body: ReadableStream.from(bodyOf(req)), duplex: "half" }),
+    ...(bodiless ? {} : { body: webBody(bodyOf(req)), duplex: "half" }),
   });
   const response = await handler(request);
   const body = Buffer.from(await response.arrayBuffer());
   end(res, { status: response.status, headers: Object.fromEntries(response.headers), body });
+}
+
+function webBody(body: Uint8Array | IncomingMessage): ReadableStream<Uint8Array> {
+  return ReadableStream.from(body instanceof Uint8Array ? [body] : body);
 }
 
 function end(res: ServerResponse, answer: { status: number; headers: object; body: string | Buffer }): void {
@@ -79,15 +87,39 @@ function headersOf(lines: readonly string[]): Map<string, string[]> {
   return headers;
 }
 
+/** As `bodyOf`, by the stream's events: its iterator costs as much as the signature's check. */
+function readerOf(req: Parsed): Uint8Array | BodyReader {
+  const kept = bodyOf(req);
+  if (kept instanceof Uint8Array) return kept;
+  return (limitBytes) =>
+    new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const end = (): void => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
+      const take = (chunk: Buffer): void => {
+        length += chunk.length;
+        if (length <= limitBytes) {
+          chunks.push(chunk);
+          return;
+        }
+        req.off("data", take);
+        req.off("end", end);
+        req.pause();
+        resolve(undefined);
+      };
+      req.on("data", take);
+      req.once("end", end);
+      req.once("error", reject);
+      req.once("close", () => reject(new Error("the connection ended before the body")));
+    });
+}
+
 /** The bytes, from the stream or from a parser that kept them. Throws NT_BODY_PARSED where they are gone. */
-function bodyOf(req: Parsed): AsyncIterable<Uint8Array> {
-  for (const kept of [req.rawBody, req.body]) if (kept instanceof Uint8Array) return once(kept);
+function bodyOf(req: Parsed): Uint8Array | IncomingMessage {
+  if (req.rawBody instanceof Uint8Array) return req.rawBody;
+  if (req.body instanceof Uint8Array) return req.body;
   if (req.readableDidRead || req.readableEnded) {
     throw fault("NT_BODY_PARSED", { got: `a request that was read already, as ${typeof req.body}` });
   }
   return req;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

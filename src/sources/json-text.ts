@@ -44,9 +44,13 @@ function skip(text: string, at: number): number {
   return at;
 }
 
+/** Behind the string that begins at `at`. Each run of backslashes is counted once: it belongs to one quote. */
 function stringEnd(text: string, at: number): number {
-  for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
-  return at + 1;
+  for (let end = text.indexOf('"', at + 1); ; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text[end - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return end + 1;
+  }
 }
 
 function valueEnd(text: string, at: number): number {

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual, type KeyObject } from "node:crypto";
 import { fault } from "../core/errors.ts";
 import type { Incoming, RefusalReason, Refused } from "../core/ports/source.ts";
 import { readSecrets, type Secret, type SecretOption } from "../core/secret.ts";
@@ -26,7 +26,7 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
 
 export function hmac(
   algorithm: string,
-  secret: string | Uint8Array,
+  secret: string | Uint8Array | KeyObject,
   ...parts: readonly (string | Uint8Array)[]
 ): Buffer {
   const mac = createHmac(algorithm, secret);

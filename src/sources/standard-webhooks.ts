@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, verify as verifySignature } from "node:crypto";
+import { createPublicKey, createSecretKey, type KeyObject, verify as verifySignature } from "node:crypto";
 import { checkOptions, fault } from "../core/errors.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { SecretOption } from "../core/secret.ts";
@@ -37,8 +37,8 @@ export function standardWebhooks<Events extends object = Record<string, any>>(
 ): Source<Events> {
   checkOptions("standardWebhooks()", options, ["secret", "toleranceMs", "topic"]);
   const toleranceMs = toleranceOf(options.toleranceMs);
-  const keys = new Map<string, Buffer | KeyObject>();
-  const keyOf = (secret: string): Buffer | KeyObject => {
+  const keys = new Map<string, KeyObject>();
+  const keyOf = (secret: string): KeyObject => {
     let key = keys.get(secret);
     if (key === undefined) keys.set(secret, (key = readKey(secret)));
     return key;
@@ -87,16 +87,9 @@ export function standardWebhooks<Events extends object = Record<string, any>>(
   };
 }
 
-function matches(
-  given: readonly string[],
-  keys: readonly (Buffer | KeyObject)[],
-  prefix: string,
-  body: Uint8Array,
-): boolean {
+function matches(given: readonly string[], keys: readonly KeyObject[], prefix: string, body: Uint8Array): boolean {
   const symmetric = given.filter((part) => part.startsWith("v1,")).map((part) => decode(part.slice(3), "base64"));
-  const expected = keys
-    .filter((key): key is Buffer => key instanceof Buffer)
-    .map((key) => hmac("sha256", key, prefix, body));
+  const expected = keys.filter((key) => key.type === "secret").map((key) => hmac("sha256", key, prefix, body));
   if (
     anyEqual(
       symmetric.filter((bytes) => bytes !== undefined),
@@ -109,12 +102,12 @@ function matches(
   const signed = Buffer.concat([Buffer.from(prefix), body]);
   for (const signature of asymmetric) {
     if (signature === undefined) continue;
-    for (const key of keys) if (!(key instanceof Buffer) && verifySignature(null, signed, key, signature)) return true;
+    for (const key of keys) if (key.type === "public" && verifySignature(null, signed, key, signature)) return true;
   }
   return false;
 }
 
-function readKey(secret: string): Buffer | KeyObject {
+function readKey(secret: string): KeyObject {
   const isPublic = secret.startsWith("whpk_");
   const bytes = decode(secret.replace(/^(?:whsec_|whpk_)/, ""), "base64");
   if (bytes === undefined || (isPublic && bytes.length !== 32)) {
@@ -123,7 +116,7 @@ function readKey(secret: string): Buffer | KeyObject {
       got: "something else",
     });
   }
-  if (!isPublic) return bytes;
+  if (!isPublic) return createSecretKey(bytes);
   // RFC 8410: the fixed beginning of an ed25519 key in SubjectPublicKeyInfo.
   const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), bytes]);
   return createPublicKey({ key: der, format: "der", type: "spki" });
@@ -138,7 +131,7 @@ export function signStandardWebhook(
 ): Record<string, string> {
   const time = String(Math.floor(nowMs / 1_000));
   const key = readKey(secret);
-  if (!(key instanceof Buffer))
+  if (key.type !== "secret")
     throw fault("NT_OPTION", { expected: "a symmetric secret to sign with", got: "a public key" });
   return {
     "webhook-id": id,

@@ -76,11 +76,17 @@ export class Connections {
     text: string,
     values: readonly unknown[] = [],
     deadlineMs: number = defaults.statementDeadlineMs,
+    prepared = false,
   ): Promise<QueryResult<Row>> {
     const client = await this.connect();
     let broken = true;
     try {
-      const query = { text: this.placed(text), values: [...values], queryMode: "extended" as const };
+      const query = {
+        ...(prepared ? this.named(text) : {}),
+        text: this.placed(text),
+        values: [...values],
+        queryMode: "extended" as const,
+      };
       const answered = this.explicit ? explicitly(client, query) : client.query(query);
       const result = await within(deadlineMs, answered);
       broken = false;

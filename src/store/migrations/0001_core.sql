@@ -64,7 +64,6 @@ create table nevertwice.message (
 ) partition by range (id);
 
 create index message_key on nevertwice.message (source, key);
-create index message_topic on nevertwice.message (topic, id);
 
 -- The ledger of keys: key_hash is the first half of sha-256 over (tenant, source, key), or, for a source whose
 -- signature does not cover the id, over (tenant, source, signed bytes). It leads to the message and so to the outcome.
