@@ -31,8 +31,8 @@ export function ingestCases(url: string, quick: boolean): readonly Case[] {
     bench: "ingest",
     name,
     unit: "requests/s",
-    subject: () => load("subject", url, { connections, copies, seconds }),
-    baseline: () => load("by-hand", url, { connections, copies, seconds }),
+    subject: () => load("subject", url, { connections, copies, seconds, quick }),
+    baseline: () => load("by-hand", url, { connections, copies, seconds, quick }),
   });
   return [one("signed-64", 64, 1), one("signed-256", 256, 1), one("duplicates-64", 64, 2)];
 }
@@ -40,7 +40,7 @@ export function ingestCases(url: string, quick: boolean): readonly Case[] {
 async function load(
   side: "subject" | "by-hand",
   url: string,
-  { connections, copies, seconds }: { connections: number; copies: number; seconds: number },
+  { connections, copies, seconds, quick }: { connections: number; copies: number; seconds: number; quick: boolean },
 ): Promise<Measured> {
   if (spawnSync("wrk", ["-v"]).error !== undefined) throw new Error("the load comes from wrk: apt-get install wrk");
   const folder = mkdtempSync(path.join(os.tmpdir(), "nevertwice-bench-"));
@@ -56,8 +56,8 @@ async function load(
     const target = await new Promise<string>((resolve) =>
       server.once("message", (message) => resolve((message as { url: string }).url)),
     );
-    // Warmed up on the same tables before it is counted.
-    run(folder, target, connections, copies, 1);
+    // Warmed up on the same tables before it is counted: compilers and caches take a few seconds.
+    run(folder, target, connections, copies, quick ? 1 : 3);
     const {
       requests,
       seconds: took,

@@ -30,7 +30,7 @@ if (positionals[0] === "process" && !existsSync("bench/peers/node_modules")) {
 
 const given = process.env["DATABASE_URL"] ?? "";
 const folder = await mkdtemp(path.join(os.tmpdir(), "nevertwice-bench-"));
-const settings = { shared_buffers: "1GB", max_wal_size: "4GB", max_connections: "200" };
+const settings = { shared_buffers: "1GB", max_wal_size: "4GB", min_wal_size: "1GB", max_connections: "200" };
 const embedded = given === "" ? await startEmbedded({ folder, settings }) : undefined;
 const url = embedded?.url ?? given;
 try {

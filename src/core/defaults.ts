@@ -20,6 +20,8 @@ export const defaults = {
   bodyLimitBytes: 1_048_576,
   /** A refusal flood costs one row per source and reason in this time. */
   refusalFlushMs: 10_000,
+  /** How often messages came again is written together. */
+  copyFlushMs: 1_000,
   /** Polling is the truth: at most this far apart while anything is outstanding. */
   pollMs: 5_000,
   /** When nothing is outstanding, polls back off to this, so that a serverless database can sleep. */
@@ -37,7 +39,8 @@ export const defaults = {
   acceptLockTimeoutMs: 200,
   /** Requests that share one accepting statement. Measured from 32 to 500: hardly matters. */
   acceptBatch: 256,
-  acceptConnections: 2,
+  /** Accepting statements under way at the same time, on one connection. */
+  acceptFlushes: 2,
   /** Past this a COMMIT is unknown: statement_timeout does not bound it. */
   commitTimeoutMs: 10_000,
   /** Past this a statement of ours is given up and its connection destroyed: a peer may vanish without a word. */

@@ -5,14 +5,17 @@ import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Arrival } from "../core/ports/store.ts";
 import { checkName, OWN } from "../core/topic.ts";
 
-/** The first 16 bytes of sha-256: 2^64 keys before a collision is likely, in the width of a uuid. */
-export function digest(...parts: readonly (string | Uint8Array)[]): Uint8Array {
+/** The first 16 bytes of sha-256, in hex: 2^64 keys before a collision is likely, in the width of a uuid. */
+export function digest(...parts: readonly string[]): string {
+  let framed = "";
   // The length before each part, so that ("ab", "c") and ("a", "bc") never meet.
-  const framed = parts.flatMap((part) => {
-    const bytes = typeof part === "string" ? Buffer.from(part) : part;
-    return [Buffer.from(`${bytes.length}:`), bytes];
-  });
-  return hash("sha256", Buffer.concat(framed), "buffer").subarray(0, 16);
+  for (const part of parts) framed += `${Buffer.byteLength(part)}:${part}`;
+  return bytesDigest(framed);
+}
+
+/** As `digest`, of bytes as they are: they are not copied for it. */
+export function bytesDigest(bytes: string | Uint8Array): string {
+  return hash("sha256", bytes, "hex").slice(0, 32);
 }
 
 export interface Parcel {
@@ -33,7 +36,7 @@ export interface Parcel {
 export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
   const id = uuidv7(clock.now(), random.bytes(10));
   const key = parcel.key ?? id;
-  const bodyHash = digest(parcel.comparable);
+  const bodyHash = bytesDigest(parcel.comparable);
   return {
     id,
     tenant: parcel.tenant,
@@ -47,7 +50,7 @@ export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
     ...(parcel.onReplay === undefined
       ? {}
       : {
-          replayHash: digest("body", parcel.tenant, parcel.source, parcel.body),
+          replayHash: digest("body", parcel.tenant, parcel.source, bytesDigest(parcel.body)),
           refuseReplay: parcel.onReplay === "refuse",
         }),
     ...(parcel.delayMs === undefined ? {} : { delayMs: parcel.delayMs }),

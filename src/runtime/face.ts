@@ -84,8 +84,8 @@ export interface NevertwiceOptions {
   /** @default "auto", and "check" where NODE_ENV is "production" */
   readonly migrate?: "auto" | "check";
   /**
-   * Handlers' statements are prepared once a connection, which makes short ones a third faster. Not behind a transaction
-   * pooler (PgBouncer, Supavisor), which would lose them. @default false, and true on `embedded:`
+   * Accepts and handlers' statements are prepared once a connection, which makes short ones a third faster. Not behind a
+   * transaction pooler (PgBouncer, Supavisor), which would lose them. @default false, and true on `embedded:`
    */
   readonly preparedStatements?: boolean;
   readonly logger?: Logger;

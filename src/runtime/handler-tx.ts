@@ -2,7 +2,7 @@ import { fault, isFault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claimed, QueryResult, Transaction } from "../core/ports/store.ts";
-import { arrival, digest, ownParcel } from "./arrival.ts";
+import { arrival, bytesDigest, digest, ownParcel } from "./arrival.ts";
 import type { Consumer } from "./consumer.ts";
 import type { SendOptions, Sent, Tx } from "./face.ts";
 import { sqlState } from "./group-commit.ts";
@@ -63,12 +63,12 @@ export class HandlerTx implements Tx {
    */
   async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
     const parcel = ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant });
-    const what = parcel.key === undefined ? digest("content", topic, parcel.body) : digest("key", topic, parcel.key);
-    const equal = Buffer.from(what).toString("hex");
-    const ordinal = this.#sent.get(equal) ?? 0;
-    this.#sent.set(equal, ordinal + 1);
+    const what =
+      parcel.key === undefined ? digest("content", topic, bytesDigest(parcel.body)) : digest("key", topic, parcel.key);
+    const ordinal = this.#sent.get(what) ?? 0;
+    this.#sent.set(what, ordinal + 1);
     const key = digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
-    const own = arrival({ ...parcel, key: Buffer.from(key).toString("hex") }, this.#host.clock, this.#host.random);
+    const own = arrival({ ...parcel, key }, this.#host.clock, this.#host.random);
     const [outcome] = await this.#use((tx) => tx.send([own]), false);
     if (this.turn !== undefined) this.turn.sends = true;
     if (outcome === undefined || outcome.kind === "replayed") return { id: own.id, kind: "duplicate" };

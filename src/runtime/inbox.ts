@@ -24,10 +24,13 @@ export interface InboxHost {
   register(source: string, topic: string, options: ConsumerOptions, handler: Handler<never>): void;
 }
 
-/** A route of the Web's shape, with a way in that costs no Web objects: `nevertwice/node` takes it. */
+/**
+ * A route of the Web's shape, with a way in that costs no Web objects: `nevertwice/node` takes it. There is none where
+ * the tenant is told by the Request.
+ */
 export interface Receive {
   (request: Request): Promise<Response>;
-  readonly raw: (request: RawRequest) => Promise<RawResponse>;
+  readonly raw?: (request: RawRequest) => Promise<RawResponse>;
 }
 
 /**
@@ -41,7 +44,6 @@ export class Inbox<Events extends object> {
   readonly source: Source<Events>;
   readonly #host: InboxHost;
   readonly #limitBytes: number;
-  readonly #tenant: ((request: Request) => string) | undefined;
 
   constructor(
     host: InboxHost,
@@ -53,7 +55,18 @@ export class Inbox<Events extends object> {
     this.name = name;
     this.source = source;
     this.#limitBytes = options.bodyLimitBytes;
-    this.#tenant = options.tenant;
+    const { tenant } = options;
+    const receive = async (request: Request): Promise<Response> => {
+      let raw: RawResponse;
+      try {
+        const told = tenant === undefined ? {} : { tenant: tenant(request) };
+        raw = await this.receiveRaw({ ...rawRequest(request), ...told });
+      } catch (error) {
+        raw = this.#failure(error);
+      }
+      return new Response(raw.body, { status: raw.status, headers: raw.headers });
+    };
+    this.receive = tenant === undefined ? Object.assign(receive, { raw: this.receiveRaw }) : receive;
   }
 
   /**
@@ -106,20 +119,8 @@ export class Inbox<Events extends object> {
     }
   };
 
-  /** Takes a Web request; bound, so that it can be exported as a route. */
-  readonly receive: Receive = Object.assign(
-    async (request: Request): Promise<Response> => {
-      let raw: RawResponse;
-      try {
-        const tenant = this.#tenant?.(request);
-        raw = await this.receiveRaw({ ...rawRequest(request), ...(tenant === undefined ? {} : { tenant }) });
-      } catch (error) {
-        raw = this.#failure(error);
-      }
-      return new Response(raw.body, { status: raw.status, headers: raw.headers });
-    },
-    { raw: (request: RawRequest): Promise<RawResponse> => this.receiveRaw(request) },
-  );
+  /** Takes a Web request; bound, so that it can be exported as a route. Never throws. */
+  readonly receive: Receive;
 
   #acknowledge(accepted: Acceptance): RawResponse {
     switch (accepted.kind) {

@@ -4,17 +4,17 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Source } from "../core/ports/source.ts";
-import type { Acceptance, Arrival, Store } from "../core/ports/store.ts";
+import type { Store } from "../core/ports/store.ts";
 import { checkName, OWN } from "../core/topic.ts";
+import { Accepting } from "./accepting.ts";
 import { arrival, ownParcel } from "./arrival.ts";
 import { consumer, type Consumer } from "./consumer.ts";
 import type { ConsumerOptions, Database, Handler, InboxOptions, NevertwiceOptions, SendOptions, Sent } from "./face.ts";
-import { GroupCommit } from "./group-commit.ts";
 import { Hints } from "./hints.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
-import { Refusals } from "./refusals.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
+import { Tally } from "./tally.ts";
 import { Worker } from "./worker.ts";
 
 export type OpenStore = (
@@ -53,8 +53,9 @@ export class Runtime {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #name = `${process.pid}-${randomUUID().slice(0, 8)}`;
-  readonly #accepts: GroupCommit<Arrival, Acceptance>;
-  readonly #refusals: Refusals;
+  readonly #accepting: Accepting;
+  /** By source and reason, with a space between: no source has one in its name. */
+  readonly #refusals: Tally;
   readonly #hints: Hints;
   #store: Promise<Store> | undefined;
   #opened: Store | undefined;
@@ -74,12 +75,23 @@ export class Runtime {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#logger = options.logger ?? consoleLogger;
-    this.#accepts = new GroupCommit(async (arrivals) => (await this.ready()).accept(arrivals), {
-      most: defaults.acceptBatch,
-      flushes: defaults.acceptConnections,
+    this.#accepting = new Accepting({
+      clock: this.#clock,
+      store: () => this.ready(),
+      hint: () => this.#hint(),
     });
-    this.#refusals = new Refusals(async (counts) => (await this.ready()).countRefusals(counts), this.#clock);
-    this.#hints = new Hints(async () => this.#opened?.hint(), this.#clock);
+    this.#refusals = new Tally(
+      async (counts) =>
+        (await this.ready()).countRefusals(
+          Array.from(counts, ([name, refused]) => {
+            const [source = "", reason = ""] = name.split(" ");
+            return { source, reason, refused };
+          }),
+        ),
+      defaults.refusalFlushMs,
+      this.#clock,
+    );
+    this.#hints = new Hints(async () => this.#opened?.hint(this.#name), this.#clock);
   }
 
   /**
@@ -96,8 +108,8 @@ export class Runtime {
       clock: this.#clock,
       random: this.#random,
       logger: this.#logger,
-      accept: (one) => this.#accept(one),
-      countRefusal: (from, reason) => this.#refusals.count(from, reason),
+      accept: (one) => this.#accepting.accept(one),
+      countRefusal: (from, reason) => this.#refusals.add(`${from} ${reason}`),
       register: (from, topic, given, handler) => this.#register(from, topic, given, handler),
     };
     const inbox = new Inbox(host, name, source, {
@@ -123,7 +135,7 @@ export class Runtime {
    */
   async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
     checkOptions("send()", options, ["key", "delayMs", "tenant"]);
-    return this.#sendOne(arrival(ownParcel(topic, payload, options), this.#clock, this.#random));
+    return this.#accepting.send(arrival(ownParcel(topic, payload, options), this.#clock, this.#random));
   }
 
   /** Sends many; they share their commits. The answers are in the order of the messages. */
@@ -133,7 +145,7 @@ export class Runtime {
     const arrivals = messages.map(({ topic, payload, ...options }) =>
       arrival(ownParcel(topic, payload, options), this.#clock, this.#random),
     );
-    return Promise.all(arrivals.map((one) => this.#sendOne(one)));
+    return Promise.all(arrivals.map((one) => this.#accepting.send(one)));
   }
 
   /** Opens the database, brings the schema up to date as `migrate` says, and declares the consumers. */
@@ -167,7 +179,9 @@ export class Runtime {
     };
     const worker = new Worker(host, [...this.consumers.values()]);
     this.#worker = worker;
-    this.#unlisten = await store.listen(() => worker.wake());
+    this.#unlisten = await store.listen((from) => {
+      if (from !== this.#name) worker.wake();
+    });
     worker.start();
     const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
     const windows = { dedupeDays: this.dedupeDays, retainDays };
@@ -183,8 +197,8 @@ export class Runtime {
     this.#housekeeping?.stop();
     await this.#unlisten?.();
     await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
-    await this.#accepts.drained();
-    if (this.#opened !== undefined) await this.#refusals.flush();
+    await this.#accepting.drained();
+    if (this.#opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
     this.#stopped = true;
     const store = await this.#store?.catch(() => undefined);
     await store?.close();
@@ -243,37 +257,6 @@ export class Runtime {
     } catch (error) {
       this.#undeclared = true;
       throw error;
-    }
-  }
-
-  async #accept(one: Arrival): Promise<Acceptance> {
-    const accepted = await this.#accepts.add(one);
-    if (accepted.kind !== "accepted") {
-      // Offered again under the same id after an unknown COMMIT, it finds itself.
-      if (accepted.id !== one.id) return accepted;
-      this.#hint();
-      return { kind: "accepted", id: one.id };
-    }
-    this.#hint();
-    return accepted;
-  }
-
-  async #sendOne(one: Arrival): Promise<Sent> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const accepted = await this.#accept(one);
-        return { id: accepted.id, kind: accepted.kind === "replayed" ? "duplicate" : accepted.kind };
-      } catch (cause) {
-        if (tries < 3) continue;
-        throw fault("NT_ACCEPT_UNKNOWN", {
-          got: cause instanceof Error ? cause.message : String(cause),
-          next:
-            one.key === one.id
-              ? "It may have been accepted; send with a `key` to repeat it safely."
-              : "Send it again under the same key.",
-          cause,
-        });
-      }
     }
   }
 

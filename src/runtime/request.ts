@@ -84,6 +84,7 @@ const UNSTORED = new Set([
 
 export function storedHeaders(headers: RawRequest["headers"]): Record<string, string> {
   const stored: Record<string, string> = {};
-  for (const [name, values] of headers) if (!UNSTORED.has(name)) stored[name] = values.join(", ");
+  for (const [name, values] of headers)
+    if (!UNSTORED.has(name)) stored[name] = values.length === 1 ? (values[0] as string) : values.join(", ");
   return stored;
 }

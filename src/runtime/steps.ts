@@ -104,7 +104,7 @@ export class Steps implements Step {
 
 /** The same for every attempt of this message and consumer, replays included. */
 function stepKey(messageId: string, consumer: string, name: string): string {
-  return `nt_${Buffer.from(digest("step", messageId, consumer, name)).toString("hex")}`;
+  return `nt_${digest("step", messageId, consumer, name)}`;
 }
 
 function serialise(name: string, result: unknown): string {

@@ -33,7 +33,9 @@ export async function serve(nt: Runtime, options: ServeOptions): Promise<Serving
   const others = toNode((request: Request) => app.fetch(request));
   const inboxes = new Map<string, (req: IncomingMessage, res: ServerResponse) => void>();
   const server = createServer((req, res) => {
-    const path = (req.url ?? "/").split("?", 1)[0] as string;
+    const url = req.url ?? "/";
+    const query = url.indexOf("?");
+    const path = query < 0 ? url : url.slice(0, query);
     if (!path.startsWith(IN)) return others(req, res);
     const name = path.slice(IN.length);
     let handler = inboxes.get(name);

@@ -23,7 +23,8 @@ export function toNode(
   handler: Receive | ((request: Request) => Response | Promise<Response>),
 ): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
-    const answered = "raw" in handler ? raw(handler.raw, req, res) : web(handler, req, res);
+    const receive = "raw" in handler ? handler.raw : undefined;
+    const answered = receive === undefined ? web(handler, req, res) : raw(receive, req, res);
     answered.catch((error: unknown) => {
       const code = isFault(error) ? { code: error.code, next: error.next } : { next: "Send it again." };
       if (res.headersSent) res.destroy();
@@ -110,7 +111,9 @@ function readerOf(req: Parsed): Uint8Array | BodyReader {
       req.on("data", take);
       req.once("end", end);
       req.once("error", reject);
-      req.once("close", () => reject(new Error("the connection ended before the body")));
+      req.once("close", () => {
+        if (!req.readableEnded) reject(new Error("the connection ended before the body"));
+      });
     });
 }
 

@@ -18,12 +18,7 @@ interface Member {
 /** The top-level members, or undefined when the bytes are not a JSON object in UTF-8. */
 function members(text: string): readonly Member[] | undefined {
   let at = skip(text, 0);
-  if (text[at] !== "{") return undefined;
-  try {
-    JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  if (text[at] !== "{" || parse(text) === undefined) return undefined;
   const found: Member[] = [];
   at = skip(text, at + 1);
   while (text[at] === '"') {
@@ -37,6 +32,15 @@ function members(text: string): readonly Member[] | undefined {
     if (text[at] === ",") at = skip(text, at + 1);
   }
   return found;
+}
+
+/** The value, or undefined for what is not JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function skip(text: string, at: number): number {
@@ -68,9 +72,11 @@ function valueEnd(text: string, at: number): number {
   return at;
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decoded(body: Uint8Array): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
+    return utf8.decode(body);
   } catch {
     return undefined;
   }
@@ -78,7 +84,11 @@ function decoded(body: Uint8Array): string | undefined {
 
 /** The value at a path of member names: a string's content, a number exactly as it stands in the text, else undefined. */
 export function scalarAt(body: Uint8Array, path: readonly string[]): string | undefined {
-  let text = decoded(body);
+  return scalarIn(decoded(body), path);
+}
+
+function scalarIn(whole: string | undefined, path: readonly string[]): string | undefined {
+  let text = whole;
   for (const name of path) {
     if (text === undefined) return undefined;
     const member: Member | undefined = members(text)?.findLast((one) => one.name === name);
@@ -89,16 +99,17 @@ export function scalarAt(body: Uint8Array, path: readonly string[]): string | un
   return /^-?\d/.test(text) ? text : undefined;
 }
 
-/** Several top-level scalars in one walk. */
+/** Several top-level scalars. Strings are as JSON.parse gives them: only for a number the text is walked. */
 export function scalars(body: Uint8Array, names: readonly string[]): readonly (string | undefined)[] {
   const text = decoded(body);
-  const found = text === undefined ? undefined : members(text);
+  const parsed = text === undefined ? undefined : parse(text);
+  if (text === undefined || typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    return names.map(() => undefined);
+  }
   return names.map((name) => {
-    const member = found?.findLast((one) => one.name === name);
-    if (text === undefined || member === undefined) return undefined;
-    const value = text.slice(member.valueFrom, member.to).trim();
-    if (value.startsWith('"')) return JSON.parse(value) as string;
-    return /^-?\d/.test(value) ? value : undefined;
+    const value = Object.hasOwn(parsed, name) ? (parsed as Record<string, unknown>)[name] : undefined;
+    if (typeof value === "string") return value;
+    return typeof value === "number" ? scalarIn(text, [name]) : undefined;
   });
 }
 

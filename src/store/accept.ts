@@ -1,13 +1,14 @@
 /**
  * Accepting: one durable statement for a whole batch.
  *
- * ledger -> message -> delivery, in one statement and so in one transaction. `on conflict do nothing` absorbs copies,
- * also twins within the batch; keys go in sorted by their hash, because overlapping batches in any other order
+ * ledger -> message -> delivery, in one statement and so in one transaction. `on conflict do nothing` absorbs copies;
+ * keys go in sorted by their hash, because overlapping batches in any other order
  * deadlock. The consumers are joined from their table, never taken from this process's memory.
  *
  * Which of the refused keys are duplicates and which conflicts is asked in a second statement, each by its own body
  * hash: the first one's snapshot may not see the row that refused it. A key found neither inserted nor present (its
- * rival rolled back, or was pruned in between) is offered again.
+ * rival rolled back, or was pruned in between) is offered again. Of twins in one batch only the first is offered, and
+ * where it was stored the others are measured by it. A batch of copies alone writes nothing, and waits for no disk.
  *
  * `lock_timeout` and `synchronous_commit` are set by the statement itself, for its own transaction: behind a
  * transaction pooler there is no session to set them in. The latter is raised where it is lower, never lowered.
@@ -85,40 +86,34 @@ owed as (
   join first_key k on k.message_id = a.id
   join nevertwice.consumer c on c.source = a.source and a.topic like c.topic_like and c.retired_at is null
 )
-select id, suspected_replay_of
+select
+  count(*)::int as count,
+  case when count(*) <> cardinality($1::uuid[]) then array_agg(id::text) end as ids,
+  json_object_agg(id, suspected_replay_of) filter (where suspected_replay_of is not null) as suspected
 from stored`;
 
-// duplicates: what the ledger says about keys that were not inserted; counts copies with the same body.
+// known: what the ledger says about keys that were not inserted.
 // $1 ids, $2 key hashes, $3 body hashes, $4 replay hashes of those that are refused as replays.
-const DUPLICATES = `-- duplicates
-with arrival as materialized (
-  select a.*
-  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as a (id, key_hash, body_hash, replay_hash)
-),
-known as materialized (
-  select
-    a.id,
-    case when l.key_hash is not null then l.message_id else r.message_id end as message_id,
-    case
-      when l.key_hash is null then 'replayed'
-      when l.message_id = a.id then 'accepted'
-      when l.body_hash = a.body_hash then 'duplicate'
-      else 'conflict'
-    end as kind
-  from arrival a
-  left join nevertwice.ledger l on l.key_hash = a.key_hash
-  left join nevertwice.ledger r on r.key_hash = a.replay_hash
-  where l.key_hash is not null or r.key_hash is not null
-),
-counted as (
-  insert into nevertwice.duplicate (message_id, received_at, copies, conflict)
-  select message_id, (select nevertwice.clock()), count(*), false
-  from known
-  where kind = 'duplicate'
-  group by message_id
-)
-select id, message_id, kind
-from known`;
+const KNOWN = `-- known
+select
+  a.id,
+  case when l.key_hash is not null then l.message_id else r.message_id end as message_id,
+  case
+    when l.key_hash is null then 'replayed'
+    when l.message_id = a.id then 'accepted'
+    when l.body_hash = a.body_hash then 'duplicate'
+    else 'conflict'
+  end as kind
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as a (id, key_hash, body_hash, replay_hash)
+left join nevertwice.ledger l on l.key_hash = a.key_hash
+left join nevertwice.ledger r on r.key_hash = a.replay_hash
+where l.key_hash is not null or r.key_hash is not null`;
+
+// copies: how often messages came again with the same body. $1 message ids, $2 copies.
+const COPIES = `-- copies
+insert into nevertwice.duplicate (message_id, received_at, copies, conflict)
+select c.message_id, (select nevertwice.clock()), c.copies, false
+from unnest($1::uuid[], $2::float8[]) as c (message_id, copies)`;
 
 // conflicts: keeps other bodies under a known key as evidence; past sixteen of a message they are only counted.
 // $1 message ids, $2 headers, $3 bodies.
@@ -133,66 +128,82 @@ select
 from unnest($1::uuid[], $2::text[], $3::bytea[]) as c (message_id, headers, body)`;
 
 export async function accept(run: Run, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
-  const outcomes = new Map<string, Acceptance>();
+  const outcomes = new Map<Arrival, Acceptance>();
   let open = arrivals;
   for (let round = 0; open.length > 0; round++) {
     if (round === 5) throw new Error("a key was neither inserted nor found five times");
-    for (const { id, suspected_replay_of } of await insert(run, open)) {
-      outcomes.set(id, {
-        kind: "accepted",
-        id,
-        ...(suspected_replay_of === null ? {} : { suspectedReplayOf: suspected_replay_of }),
-      });
+    const firsts = new Map<string, Arrival>();
+    for (const arrival of open) if (!firsts.has(arrival.keyHash)) firsts.set(arrival.keyHash, arrival);
+    const stored = await insert(run, [...firsts.values()]);
+    const refused: Arrival[] = [];
+    for (const arrival of open) {
+      const first = firsts.get(arrival.keyHash) as Arrival;
+      const acceptance = stored(first);
+      if (acceptance === undefined) refused.push(arrival);
+      else if (arrival.id === first.id) outcomes.set(arrival, acceptance);
+      else outcomes.set(arrival, { kind: sameBody(arrival, first), id: first.id });
     }
-    open = open.filter((arrival) => !outcomes.has(arrival.id));
-    if (open.length === 0) break;
-    await classify(run, open, outcomes);
-    open = open.filter((arrival) => !outcomes.has(arrival.id));
+    if (refused.length > 0) await ask(run, refused, outcomes);
+    open = open.filter((arrival) => !outcomes.has(arrival));
   }
-  return arrivals.map((arrival) => outcomes.get(arrival.id) as Acceptance);
+  const conflicts = arrivals.filter((arrival) => outcomes.get(arrival)?.kind === "conflict");
+  if (conflicts.length > 0) {
+    await run(CONFLICTS, [
+      uuids(conflicts.map((arrival) => outcomes.get(arrival)?.id)),
+      texts(conflicts.map((arrival) => JSON.stringify(arrival.headers))),
+      byteas(conflicts.map((arrival) => arrival.body)),
+    ]);
+  }
+  return arrivals.map((arrival) => outcomes.get(arrival) as Acceptance);
 }
 
-async function insert(
-  run: Run,
-  arrivals: readonly Arrival[],
-): Promise<readonly { id: string; suspected_replay_of: string | null }[]> {
-  const { rows } = await run<{ id: string; suspected_replay_of: string | null }>(ACCEPT, [
-    uuids(arrivals.map((a) => a.id)),
-    texts(arrivals.map((a) => a.tenant)),
-    texts(arrivals.map((a) => a.source)),
-    texts(arrivals.map((a) => a.key)),
-    texts(arrivals.map((a) => a.topic)),
-    texts(arrivals.map((a) => JSON.stringify(a.headers))),
-    byteas(arrivals.map((a) => a.body)),
-    uuids(arrivals.map((a) => a.keyHash)),
-    uuids(arrivals.map((a) => a.bodyHash)),
-    uuids(arrivals.map((a) => a.replayHash)),
-    booleans(arrivals.map((a) => a.refuseReplay ?? false)),
-    floats(arrivals.map((a) => a.delayMs ?? 0)),
-    String(defaults.acceptLockTimeoutMs),
-  ]);
-  return rows;
+function sameBody(one: Arrival, other: Arrival): "duplicate" | "conflict" {
+  return one.bodyHash === other.bodyHash ? "duplicate" : "conflict";
 }
 
-async function classify(run: Run, refused: readonly Arrival[], outcomes: Map<string, Acceptance>): Promise<void> {
-  const { rows } = await run<{ id: string; message_id: string; kind: Acceptance["kind"] }>(DUPLICATES, [
+/** Tells of each arrival how it was accepted; undefined where its key was refused. */
+async function insert(run: Run, arrivals: readonly Arrival[]): Promise<(arrival: Arrival) => Acceptance | undefined> {
+  const { rows } = await run<{ count: number; ids: string[] | null; suspected: Record<string, string> | null }>(
+    ACCEPT,
+    [
+      uuids(arrivals.map((a) => a.id)),
+      texts(arrivals.map((a) => a.tenant)),
+      texts(arrivals.map((a) => a.source)),
+      texts(arrivals.map((a) => a.key)),
+      texts(arrivals.map((a) => a.topic)),
+      texts(arrivals.map((a) => JSON.stringify(a.headers))),
+      byteas(arrivals.map((a) => a.body)),
+      uuids(arrivals.map((a) => a.keyHash)),
+      uuids(arrivals.map((a) => a.bodyHash)),
+      uuids(arrivals.map((a) => a.replayHash)),
+      booleans(arrivals.map((a) => a.refuseReplay ?? false)),
+      floats(arrivals.map((a) => a.delayMs ?? 0)),
+      String(defaults.acceptLockTimeoutMs),
+    ],
+  );
+  const [row] = rows;
+  const stored = row?.count === arrivals.length ? undefined : new Set(row?.ids);
+  return ({ id }) => {
+    if (stored !== undefined && !stored.has(id)) return undefined;
+    const suspectedReplayOf = row?.suspected?.[id];
+    return suspectedReplayOf === undefined ? { kind: "accepted", id } : { kind: "accepted", id, suspectedReplayOf };
+  };
+}
+
+async function ask(run: Run, refused: readonly Arrival[], outcomes: Map<Arrival, Acceptance>): Promise<void> {
+  const { rows } = await run<{ id: string; message_id: string; kind: Acceptance["kind"] }>(KNOWN, [
     uuids(refused.map((a) => a.id)),
     uuids(refused.map((a) => a.keyHash)),
     uuids(refused.map((a) => a.bodyHash)),
     uuids(refused.map((a) => (a.refuseReplay === true ? a.replayHash : null))),
   ]);
-  const byId = new Map(refused.map((arrival) => [arrival.id, arrival]));
-  const conflicts: { messageId: string; arrival: Arrival }[] = [];
-  for (const { id, message_id, kind } of rows) {
-    const arrival = byId.get(id);
-    if (kind === "conflict" && arrival !== undefined) conflicts.push({ messageId: message_id, arrival });
-    outcomes.set(id, { kind, id: message_id });
+  const known = new Map(rows.map((row) => [row.id, row]));
+  for (const arrival of refused) {
+    const row = known.get(arrival.id);
+    if (row !== undefined) outcomes.set(arrival, { kind: row.kind, id: row.message_id });
   }
-  if (conflicts.length > 0) {
-    await run(CONFLICTS, [
-      uuids(conflicts.map((c) => c.messageId)),
-      texts(conflicts.map((c) => JSON.stringify(c.arrival.headers))),
-      byteas(conflicts.map((c) => c.arrival.body)),
-    ]);
-  }
+}
+
+export async function countCopies(run: Run, counts: readonly { messageId: string; copies: number }[]): Promise<void> {
+  await run(COPIES, [uuids(counts.map((one) => one.messageId)), floats(counts.map((one) => one.copies))]);
 }

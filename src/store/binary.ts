@@ -7,83 +7,89 @@
  */
 const OID = { bool: 16, bytea: 17, int8: 20, text: 25, float8: 701, uuid: 2950 } as const;
 
-type Element = Uint8Array | null;
-
-function encode(oid: number, elements: readonly Element[]): Buffer {
-  let size = 20;
-  let nulls = 0;
-  for (const element of elements) {
-    size += 4 + (element?.length ?? 0);
-    if (element === null) nulls = 1;
-  }
-  const buffer = Buffer.allocUnsafe(size);
+/** The array's head; elements follow at the returned place. */
+function begin(buffer: Buffer, oid: number, count: number, nulls: boolean): number {
   buffer.writeInt32BE(1, 0);
-  buffer.writeInt32BE(nulls, 4);
+  buffer.writeInt32BE(nulls ? 1 : 0, 4);
   buffer.writeInt32BE(oid, 8);
-  buffer.writeInt32BE(elements.length, 12);
-  buffer.writeInt32BE(1, 16);
-  let at = 20;
-  for (const element of elements) {
-    at = buffer.writeInt32BE(element === null ? -1 : element.length, at);
-    if (element === null) continue;
-    buffer.set(element, at);
-    at += element.length;
+  buffer.writeInt32BE(count, 12);
+  return buffer.writeInt32BE(1, 16);
+}
+
+/** An array of elements of one width; `write` puts one at its place. */
+function fixed<Value>(
+  oid: number,
+  width: number,
+  values: readonly (Value | null | undefined)[],
+  write: (buffer: Buffer, value: Value, at: number) => void,
+): Buffer {
+  const buffer = Buffer.allocUnsafe(20 + values.length * (4 + width));
+  let at = begin(buffer, oid, values.length, values.includes(null) || values.includes(undefined));
+  for (const value of values) {
+    if (value === null || value === undefined) {
+      at = buffer.writeInt32BE(-1, at);
+      continue;
+    }
+    at = buffer.writeInt32BE(width, at);
+    write(buffer, value, at);
+    at += width;
+  }
+  return buffer.subarray(0, at);
+}
+
+/** An array of elements that bring their own width. */
+function varying<Value>(
+  oid: number,
+  values: readonly (Value | null | undefined)[],
+  width: (value: Value) => number,
+  write: (buffer: Buffer, value: Value, at: number) => void,
+): Buffer {
+  let size = 20;
+  for (const value of values) size += 4 + (value === null || value === undefined ? 0 : width(value));
+  const buffer = Buffer.allocUnsafe(size);
+  let at = begin(buffer, oid, values.length, values.includes(null) || values.includes(undefined));
+  for (const value of values) {
+    if (value === null || value === undefined) {
+      at = buffer.writeInt32BE(-1, at);
+      continue;
+    }
+    const length = width(value);
+    at = buffer.writeInt32BE(length, at);
+    write(buffer, value, at);
+    at += length;
   }
   return buffer;
 }
 
-export function byteas(values: readonly Element[]): Buffer {
-  return encode(OID.bytea, values);
-}
-
-export function texts(values: readonly (string | null | undefined)[]): Buffer {
-  return encode(
-    OID.text,
-    values.map((value) => (value === null || value === undefined ? null : Buffer.from(value))),
+export function byteas(values: readonly (Uint8Array | null)[]): Buffer {
+  return varying(
+    OID.bytea,
+    values,
+    (value) => value.length,
+    (buffer, value, at) => buffer.set(value, at),
   );
 }
 
-/** Uuids as text or as their 16 bytes. */
-export function uuids(values: readonly (string | Uint8Array | null | undefined)[]): Buffer {
-  return encode(
-    OID.uuid,
-    values.map((value) =>
-      value === null || value === undefined
-        ? null
-        : typeof value === "string"
-          ? Buffer.from(value.replaceAll("-", ""), "hex")
-          : value,
-    ),
+export function texts(values: readonly (string | null | undefined)[]): Buffer {
+  return varying(OID.text, values, Buffer.byteLength, (buffer, value, at) => buffer.write(value, at));
+}
+
+/** Uuids as text, with or without hyphens. */
+export function uuids(values: readonly (string | null | undefined)[]): Buffer {
+  return fixed(OID.uuid, 16, values, (buffer, value: string, at) =>
+    buffer.write(value.length === 32 ? value : value.replaceAll("-", ""), at, "hex"),
   );
 }
 
 export function booleans(values: readonly boolean[]): Buffer {
-  return encode(
-    OID.bool,
-    values.map((value) => Buffer.of(value ? 1 : 0)),
-  );
+  return fixed(OID.bool, 1, values, (buffer, value: boolean, at) => buffer.writeUInt8(value ? 1 : 0, at));
 }
 
 /** 64-bit integers as decimal text. */
 export function bigints(values: readonly string[]): Buffer {
-  return encode(
-    OID.int8,
-    values.map((value) => {
-      const bytes = Buffer.allocUnsafe(8);
-      bytes.writeBigInt64BE(BigInt(value));
-      return bytes;
-    }),
-  );
+  return fixed(OID.int8, 8, values, (buffer, value: string, at) => buffer.writeBigInt64BE(BigInt(value), at));
 }
 
 export function floats(values: readonly (number | null | undefined)[]): Buffer {
-  return encode(
-    OID.float8,
-    values.map((value) => {
-      if (value === null || value === undefined) return null;
-      const bytes = Buffer.allocUnsafe(8);
-      bytes.writeDoubleBE(value);
-      return bytes;
-    }),
-  );
+  return fixed(OID.float8, 8, values, (buffer, value: number, at) => buffer.writeDoubleBE(value, at));
 }

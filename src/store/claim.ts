@@ -13,22 +13,31 @@
  * it, and none of them may come nearer to its dead letter for that. A delivery whose lease ran out is claimed alone, in a
  * transaction of its own. If its lease runs out again it is a suspect: it runs while no other suspect does in its
  * process, and is counted before it runs. So a message that kills its process is soon alone when it does, and only it pays.
+ *
+ * A claim does not wait for the disk. What follows from it (a step's intent, effects, a settlement) is durable only with
+ * everything before it in the log, the claim included; a claim that a crash of the server takes back took nothing with
+ * it: its token is gone, so is every write that names it, and the delivery waits as it did before.
  */
 import type { Claim, Claimed, Want } from "../core/ports/store.ts";
 import { bigints, texts, uuids } from "./binary.ts";
 import type { Run } from "./accept.ts";
 
 // claim: leases due deliveries of several consumers, first attempts before retries.
-// $1 consumers, $2 limits, $3 due times claimed up to, null to sweep from the start, $4 lease in ms. The bound stays a
-// second behind: rows commit a little after their due time was read.
+// $1 wants: name, most, due_from (the due time claimed up to, without to sweep from the start); $2 lease in ms. The bound
+// stays a second behind: rows commit a little after their due time was read. As JSON, because the planner expects as much
+// of any: of an array it knows the length, and would plan a prepared statement anew for each.
 // Times come back as seconds since the epoch: as text they would hang on the session's DateStyle.
 // Rows are named by an array of ids, so that the planner never scans the table for them.
 const CLAIM = `-- claim
-with want as materialized (
+with setting as materialized (
+  select set_config('synchronous_commit', 'off', true)
+),
+want as materialized (
   select
     c.id as consumer_id, c.name, w.most,
-    coalesce(to_timestamp(w.due_from::float8) - interval '1 second', '-infinity') as due_from
-  from unnest($1::text[], $2::text[]::int[], $3::text[]) as w (name, most, due_from)
+    coalesce(to_timestamp(w.due_from) - interval '1 second', '-infinity') as due_from
+  from setting
+  cross join json_to_recordset($1::json) as w (name text, most int, due_from float8)
   join nevertwice.consumer c on c.name = w.name
 ),
 picked as materialized (
@@ -68,7 +77,7 @@ leased as (
   set
     state = 'leased',
     claim = uuid_hash_extended(gen_random_uuid(), 0),
-    due_at = (select nevertwice.clock()) + $4::float8 * interval '1 millisecond'
+    due_at = (select nevertwice.clock()) + $2::float8 * interval '1 millisecond'
   where d.id = any (array(select id from picked))
   returning d.id, d.message_id, d.claim, d.attempts
 )
@@ -150,7 +159,7 @@ from held h
 where not exists (select from nevertwice.delivery d where d.id = h.id and d.claim = h.claim)`;
 
 // next due: how long until the first outstanding delivery of these consumers is due, or its lease ends.
-// $1 consumers.
+// $1 consumers, as JSON.
 const NEXT_DUE = `-- next due
 select extract(epoch from min(n.due_at) - nevertwice.clock()) * 1000 as ms
 from nevertwice.consumer c
@@ -162,7 +171,7 @@ cross join lateral (
   order by d.due_at
   limit 1
 ) n
-where c.name = any ($1::text[])`;
+where c.name = any (array(select json_array_elements_text($1::json)))`;
 
 interface ClaimedRow {
   readonly id: string;
@@ -208,9 +217,7 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
 
 export async function claim(run: Run, wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {
   const { rows } = await run<ClaimedRow>(CLAIM, [
-    texts(wants.map((want) => want.consumer)),
-    texts(wants.map((want) => String(want.limit))),
-    texts(wants.map((want) => want.dueFrom?.toString())),
+    JSON.stringify(wants.map(({ consumer: name, limit: most, dueFrom: due_from }) => ({ name, most, due_from }))),
     leaseMs,
   ]);
   return rows.map((row) => claimed(row, false));
@@ -237,7 +244,7 @@ export async function renew(run: Run, claims: readonly Claim[], leaseMs: number)
 }
 
 export async function nextDueMs(run: Run, consumers: readonly string[]): Promise<number | undefined> {
-  const { rows } = await run<{ ms: string | null }>(NEXT_DUE, [texts(consumers)]);
+  const { rows } = await run<{ ms: string | null }>(NEXT_DUE, [JSON.stringify(consumers)]);
   const ms = rows[0]?.ms;
   return ms === null || ms === undefined ? undefined : Math.max(0, Number(ms));
 }

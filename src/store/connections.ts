@@ -2,7 +2,7 @@ import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { QueryResult } from "../core/ports/store.ts";
-import { type Answer, type ClientLike, type DriverQuery, inOneWrite, type PoolLike } from "./driver.ts";
+import { type Answer, ask, type ClientLike, type DriverQuery, inOneWrite, type PoolLike } from "./driver.ts";
 
 /**
  * Connections of one pool. A client whose statement failed for want of a connection, or whose cached plan was broken by
@@ -81,28 +81,88 @@ export class Connections {
     const client = await this.connect();
     let broken = true;
     try {
-      const query = {
-        ...(prepared ? this.named(text) : {}),
-        text: this.placed(text),
-        values: [...values],
-        queryMode: "extended" as const,
-      };
-      const answered = this.explicit ? explicitly(client, query) : client.query(query);
-      const result = await within(deadlineMs, answered);
+      const result = await this.on(
+        client,
+        { ...(prepared ? this.named(text) : {}), text: this.placed(text), values: [...values] },
+        deadlineMs,
+      );
       broken = false;
       return { rows: result.rows as Row[], rowCount: result.rowCount };
     } catch (error) {
-      broken = this.explicit || isBroken(error);
+      broken = this.breaks(error);
       throw error;
     } finally {
       this.release(client, broken);
     }
   }
+
+  /** The statement on this client, in a transaction of its own. */
+  on(client: ClientLike, query: DriverQuery, deadlineMs: number): Promise<Answer> {
+    const extended = { ...query, queryMode: "extended" as const };
+    return within(deadlineMs, this.explicit ? explicitly(client, extended) : ask(client, extended));
+  }
+
+  /** Whether a connection that gave this error to `on` can be used again. */
+  breaks(error: unknown): boolean {
+    return this.explicit || isBroken(error);
+  }
 }
+
+/**
+ * One connection for statements that follow each other closely: they are sent while others are still under way on it,
+ * and run one after another, so that the server never waits for the next one, and nobody checks connections in and out.
+ * It goes back to the pool when nothing is under way, and now and then even when there is: a pool of one has others waiting.
+ */
+export class SharedConnection {
+  readonly #connections: Connections;
+  #held: Held | undefined;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  /** As `Connections.run`, by a prepared statement where that is allowed. */
+  async run<Row>(text: string, values: readonly unknown[]): Promise<QueryResult<Row>> {
+    const connections = this.#connections;
+    const held = (this.#held ??= { client: connections.connect(), users: 0, uses: 0, broken: false });
+    held.users++;
+    held.uses++;
+    if (held.uses >= MOST_USES) this.#held = undefined;
+    try {
+      const query = { ...connections.named(text), text: connections.placed(text), values: [...values] };
+      const result = await connections.on(await held.client, query, defaults.statementDeadlineMs);
+      return { rows: result.rows as Row[], rowCount: result.rowCount };
+    } catch (error) {
+      held.broken ||= connections.breaks(error);
+      throw error;
+    } finally {
+      held.users--;
+      // Whoever comes now gets another one; those who are on it still end on it.
+      if (this.#held === held && (held.broken || held.users === 0)) this.#held = undefined;
+      if (held.users === 0) {
+        held.client.then(
+          (client) => connections.release(client, held.broken),
+          () => {},
+        );
+      }
+    }
+  }
+}
+
+interface Held {
+  readonly client: Promise<ClientLike>;
+  /** Statements under way. */
+  users: number;
+  /** Statements so far. */
+  uses: number;
+  broken: boolean;
+}
+
+const MOST_USES = 100;
 
 async function explicitly(client: ClientLike, query: DriverQuery): Promise<Answer> {
   const [, result, ended] = await inOneWrite(client, () =>
-    Promise.all([client.query("begin isolation level read committed"), client.query(query), client.query("commit")]),
+    Promise.all([ask(client, "begin isolation level read committed"), ask(client, query), ask(client, "commit")]),
   );
   if (ended.command !== "COMMIT") throw fault("NT_TX_ABORTED", { got: `the tag ${ended.command}` });
   return result;

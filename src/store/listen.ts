@@ -14,13 +14,14 @@ export function channel(schema: string): string {
 export async function listen(
   connections: Connections,
   schema: string,
-  onHint: () => void,
+  onHint: (from: string | undefined) => void,
 ): Promise<() => Promise<void>> {
   let stopped = false;
   let client: ClientLike | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failures = 0;
 
+  const heard = ({ payload }: { readonly payload?: string | undefined }): void => onHint(payload);
   const lost = (): void => {
     if (client === undefined) return;
     const gone = client;
@@ -35,20 +36,20 @@ export async function listen(
     timer = setTimeout(() => void open(), Math.min(5_000, 50 * 2 ** failures));
   };
   const detach = (one: ClientLike): void => {
-    one.removeListener("notification", onHint);
+    one.removeListener("notification", heard);
     one.removeListener("end", lost);
     one.removeListener("error", lost);
   };
   const open = async (): Promise<void> => {
     try {
       const opened = await connections.connect();
-      opened.on("notification", onHint);
+      opened.on("notification", heard);
       opened.on("end", lost);
       opened.on("error", lost);
       client = opened;
       await opened.query(`listen ${channel(schema)}`);
       failures = 0;
-      onHint();
+      onHint(undefined);
     } catch {
       if (client === undefined) again();
       else lost();

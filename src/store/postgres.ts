@@ -16,9 +16,9 @@ import type {
   TransactionLimits,
   Want,
 } from "../core/ports/store.ts";
-import { accept, type Run } from "./accept.ts";
+import { accept, countCopies, type Run } from "./accept.ts";
 import { claim, nextDueMs, renew, takeOver } from "./claim.ts";
-import { Connections } from "./connections.ts";
+import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
 import { channel, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
@@ -67,8 +67,10 @@ insert into nevertwice.refusal (source, reason, counted_at, refused)
 select r.source, r.reason, nevertwice.clock(), r.refused
 from unnest($1::text[], $2::text[], $3::int[]) as r (source, reason, refused)`;
 
-const HINT = `-- hint: $1 channel
-select pg_notify($1, '')`;
+// hint: wakes workers. A notification needs a COMMIT with an fsync of its own, and it holds nothing that could be lost.
+// $1 channel, $2 who gives it.
+const HINT = `-- hint
+select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`;
 
 /** The store on PostgreSQL 14 to 18, through any pool of the shape of `pg.Pool`. */
 export class PostgresStore implements Store {
@@ -78,13 +80,16 @@ export class PostgresStore implements Store {
   readonly #onClose: () => Promise<void>;
   readonly #tidy: Tidy;
   readonly #run: Run;
+  readonly #accepting: SharedConnection;
+  #planUntil = -Infinity;
+  #slow = 0;
 
   constructor(
     pool: PoolLike,
     options: {
       schema: string;
       logger: Logger;
-      /** Handlers' statements are prepared by name. Not behind a transaction pooler. @default false */
+      /** Accepts and handlers' statements are prepared by name. Not behind a transaction pooler. @default false */
       preparedStatements?: boolean;
       singleConnection?: boolean;
       onClose?: () => Promise<void>;
@@ -96,6 +101,7 @@ export class PostgresStore implements Store {
     this.#onClose = options.onClose ?? (async () => {});
     this.#tidy = new Tidy(this.#connections, options.schema);
     this.#run = (text, values) => this.#connections.run(text, values);
+    this.#accepting = new SharedConnection(this.#connections);
   }
 
   async inspect(): Promise<Durability> {
@@ -133,11 +139,15 @@ export class PostgresStore implements Store {
 
   accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
     // Planning it costs as much as twenty rows; it has one good plan, whatever it is given.
-    return accept((text, values) => this.#connections.run(text, values, undefined, true), arrivals);
+    return accept((text, values) => this.#accepting.run(text, values), arrivals);
   }
 
+  /** Prepared while little is waiting; where much is, planned anew each time (see `#briefly`). */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {
-    return claim(this.#run, wants, leaseMs);
+    return this.#briefly(
+      (run) => claim(run, wants, leaseMs),
+      (claimed) => claimed.length >= 50,
+    );
   }
 
   takeOver(consumers: readonly string[], leaseMs: number, worker: string): Promise<Claimed | undefined> {
@@ -173,19 +183,26 @@ export class PostgresStore implements Store {
   }
 
   nextDueMs(consumers: readonly string[]): Promise<number | undefined> {
-    return nextDueMs(this.#run, consumers);
+    return this.#briefly(
+      (run) => nextDueMs(run, consumers),
+      () => false,
+    );
   }
 
-  async hint(): Promise<void> {
+  async hint(from: string): Promise<void> {
     try {
-      await this.#run(HINT, [channel(this.#schema)]);
+      await this.#run(HINT, [channel(this.#schema), from]);
     } catch {
       // Polling is the truth.
     }
   }
 
-  listen(onHint: () => void): Promise<() => Promise<void>> {
+  listen(onHint: (from: string | undefined) => void): Promise<() => Promise<void>> {
     return listen(this.#connections, this.#schema, onHint);
+  }
+
+  countCopies(counts: readonly { messageId: string; copies: number }[]): Promise<void> {
+    return countCopies(this.#run, counts);
   }
 
   async countRefusals(counts: readonly { source: string; reason: string; refused: number }[]): Promise<void> {
@@ -202,6 +219,21 @@ export class PostgresStore implements Store {
 
   query<Row = Record<string, unknown>>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
     return this.#connections.run<Row>(text, values, defaults.readDeadlineMs);
+  }
+
+  /**
+   * Planning costs four times what claiming little does, so it is prepared; but a cached plan may be older than the table
+   * is large. After an answer that is large, or five in a row that took long, all is planned anew each time for a while.
+   */
+  async #briefly<Result>(act: (run: Run) => Promise<Result>, large: (result: Result) => boolean): Promise<Result> {
+    const began = performance.now();
+    const prepared = began > this.#planUntil;
+    const result = await act((text, values) => this.#connections.run(text, values, undefined, prepared));
+    if (!prepared) return result;
+    const ended = performance.now();
+    this.#slow = ended - began > 20 ? this.#slow + 1 : 0;
+    if (large(result) || this.#slow >= 5) this.#planUntil = ended + 10_000;
+    return result;
   }
 
   async close(): Promise<void> {

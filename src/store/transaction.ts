@@ -21,7 +21,7 @@ import type {
 } from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
 import { type Connections, isBroken } from "./connections.ts";
-import { type Answer, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
+import { type Answer, ask, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
 import { settle } from "./settle.ts";
 
 const LIMITS = `-- limits
@@ -41,8 +41,8 @@ export async function begin(connections: Connections, limits: TransactionLimits,
   try {
     // Sent together: one round trip where the driver pipelines.
     await Promise.all([
-      client.query("begin isolation level read committed"),
-      client.query({
+      ask(client, "begin isolation level read committed"),
+      ask(client, {
         ...connections.named(LIMITS),
         text: LIMITS,
         values: [lane, String(limits.idleMs), String(limits.lockMs), String(limits.statementMs)],
@@ -87,7 +87,7 @@ class PostgresTransaction implements Transaction {
   async rollbackTo(name: string): Promise<void> {
     const unsent = this.#savepoint === name;
     this.#savepoint = undefined;
-    if (!unsent) await this.#client.query(`rollback to savepoint "${name}"`);
+    if (!unsent) await ask(this.#client, `rollback to savepoint "${name}"`);
   }
 
   send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
@@ -102,9 +102,9 @@ class PostgresTransaction implements Transaction {
     if (settlements.some((one) => one.outcome !== "completed")) throw new Error("only completions commit with effects");
     return this.#commit(() =>
       inOneWrite(this.#client, async () => {
-        const roleless = this.#role ? this.#client.query("set local role none") : undefined;
+        const roleless = this.#role ? ask(this.#client, "set local role none") : undefined;
         const settled = settle((text, values) => this.#own(text, values), settlements, this.#worker, this.#lane, true);
-        const [settling, commit] = await Promise.allSettled([settled, this.#client.query("commit"), roleless]);
+        const [settling, commit] = await Promise.allSettled([settled, ask(this.#client, "commit"), roleless]);
         if (settling.status === "rejected") this.rollbackCause = settling.reason;
         // The settlement's error aborted the transaction: COMMIT answers with the tag ROLLBACK.
         if (commit.status === "rejected") throw commit.reason;
@@ -115,7 +115,7 @@ class PostgresTransaction implements Transaction {
   }
 
   commit(): Promise<"committed" | "rolled-back" | "unknown"> {
-    return this.#commit(() => this.#client.query("commit"));
+    return this.#commit(() => ask(this.#client, "commit"));
   }
 
   async #commit(send: () => Promise<Answer>): Promise<"committed" | "rolled-back" | "unknown"> {
@@ -145,7 +145,7 @@ class PostgresTransaction implements Transaction {
       const deadline = new Promise<undefined>((resolve) => {
         timer = setTimeout(() => resolve(undefined), defaults.commitTimeoutMs);
       });
-      this.#end((await Promise.race([this.#client.query("rollback"), deadline])) === undefined);
+      this.#end((await Promise.race([ask(this.#client, "rollback"), deadline])) === undefined);
     } catch {
       this.#end(true);
     } finally {
@@ -165,10 +165,10 @@ class PostgresTransaction implements Transaction {
   /** A statement, and the savepoint before it: in one write, because a write costs more than the savepoint does. */
   async #send(query: DriverQuery): Promise<Answer> {
     const name = this.#savepoint;
-    if (name === undefined) return this.#client.query(query);
+    if (name === undefined) return ask(this.#client, query);
     this.#savepoint = undefined;
     const [, result] = await inOneWrite(this.#client, () =>
-      Promise.all([this.#client.query(`savepoint "${name}"`), this.#client.query(query)]),
+      Promise.all([ask(this.#client, `savepoint "${name}"`), ask(this.#client, query)]),
     );
     return result;
   }

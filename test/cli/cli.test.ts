@@ -80,6 +80,7 @@ describe("the command line", () => {
     await nt.send("nobody.takes", {}, { key: "k2" });
     await nt.start();
     await settled();
+    await until("the copy is counted", async () => (await db.rows("select from nevertwice.duplicate")).length === 1);
 
     const rows = (await cli(["list", "--json"])).out
       .trim()

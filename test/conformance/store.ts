@@ -64,10 +64,11 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
           made(name, { key: "k" }),
           made(name, { key: "other" }),
         ]);
-        expect(first.map((one) => one.kind).sort()).toEqual(["accepted", "accepted", "duplicate"]);
+        expect(first.map((one) => one.kind)).toEqual(["accepted", "duplicate", "accepted"]);
         const [again] = await store.accept([made(name, { key: "k" })]);
         expect(again).toEqual({ kind: "duplicate", id: first.find((one) => one.kind === "accepted")?.id });
         expect(await claim(name)).toHaveLength(2);
+        await store.countCopies([{ messageId: first[0]?.id ?? "", copies: 2 }]);
         const counted = await rows("select sum(copies)::int as n from nevertwice.duplicate where message_id = $1", [
           again?.id,
         ]);
@@ -84,6 +85,25 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
         ]);
         expect(kept[0]?.["body"].toString()).toBe("two");
         expect(await claim(name)).toHaveLength(1);
+      });
+
+      test("twins within one batch are measured by the first: the same body, another body, and one that is known", async () => {
+        const name = await consumer();
+        const body = (text: string) => ({ key: "k", body: Buffer.from(text) });
+        const twins = () => [made(name, body("one")), made(name, body("two")), made(name, body("one"))];
+        const first = await store.accept(twins());
+        expect(first.map((one) => one.kind)).toEqual(["accepted", "conflict", "duplicate"]);
+        const second = await store.accept(twins());
+        expect(second.map((one) => one.kind)).toEqual(["duplicate", "conflict", "duplicate"]);
+        expect(new Set([...first, ...second].map((one) => one.id)).size).toBe(1);
+        const kept = await rows("select body from nevertwice.duplicate where message_id = $1 and conflict", [
+          first[0]?.id,
+        ]);
+        expect(kept.map((row) => row["body"].toString())).toEqual(["two", "two"]);
+        const message = made(name);
+        const own = await store.accept([message, message]);
+        expect(own.map((one) => one.kind)).toEqual(["accepted", "accepted"]);
+        expect(await claim(name)).toHaveLength(2);
       });
 
       test("the same key of another tenant or another source is another message", async () => {
@@ -437,7 +457,7 @@ export function storeConformance(open: () => Promise<{ store: Store; close(): Pr
       const stop = await store.listen(() => hints++);
       const wait = async (at: number) => {
         for (let i = 0; i < 200 && hints < at; i++) {
-          await store.hint();
+          await store.hint("x");
           await new Promise((resolve) => setTimeout(resolve, 25));
         }
         expect(hints).toBeGreaterThanOrEqual(at);

@@ -29,6 +29,7 @@ describe("the answers of an inbox", () => {
     expect([copy.status, await copy.json()]).toMatchObject([200, { status: "duplicate" }]);
     const other = await inbox.receive(stripeRequest(event("evt_1", ',"amount":1')));
     expect([other.status, await other.json()]).toMatchObject([200, { status: "conflict" }]);
+    await until("the copy is counted", async () => (await db.rows("select from nevertwice.duplicate")).length === 2);
     const counted = await db.rows("select conflict, body from nevertwice.duplicate order by conflict");
     expect(counted.map((row) => row["conflict"])).toEqual([false, true]);
     expect(counted[1]?.["body"].toString()).toBe(event("evt_1", ',"amount":1'));

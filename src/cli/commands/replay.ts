@@ -77,7 +77,7 @@ async function run(given: Given, store: Store): Promise<number> {
     if (made.length < due.length)
       console.log(`${due.length - made.length} replayed by somebody else meanwhile, or their consumer is retired`);
   }
-  if (made.length > 0) await store.hint();
+  if (made.length > 0) await store.hint("cli");
   return 0;
 }
 

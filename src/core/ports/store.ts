@@ -5,7 +5,7 @@
  * when the delivery has another; what comes back says which rows were really written.
  */
 
-/** A message on its way in. Hashes are the first 16 bytes of sha-256. */
+/** A message on its way in. Hashes are the first 16 bytes of sha-256, in hex. */
 export interface Arrival {
   /** UUIDv7 made by this process. */
   readonly id: string;
@@ -15,10 +15,10 @@ export interface Arrival {
   readonly topic: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  readonly keyHash: Uint8Array;
-  readonly bodyHash: Uint8Array;
+  readonly keyHash: string;
+  readonly bodyHash: string;
   /** Of (tenant, source, signed bytes), where the signature does not cover the id. */
-  readonly replayHash?: Uint8Array;
+  readonly replayHash?: string;
   /** Whether a suspected replay is refused (nothing stored) instead of marked. */
   readonly refuseReplay?: boolean;
   /** First due this much later. */
@@ -154,8 +154,8 @@ export interface Store {
   /** Registers what is new and marks the rest as declared. Throws NT_CONSUMER_CHANGED. */
   declare(consumers: readonly ConsumerDeclaration[]): Promise<void>;
   /**
-   * One durable statement for all, then a second one that tells duplicates from conflicts and counts them. The outcome of each
-   * arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
+   * One durable statement for all, then a second one that tells duplicates from conflicts, whose bodies are kept. The outcome of
+   * each arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
    */
   accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
   /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
@@ -189,10 +189,12 @@ export interface Store {
   finishStep(claim: Claim, name: string, outcome: { result: string } | { error: string }): Promise<boolean>;
   /** Milliseconds until the next of these consumers' deliveries is due or its lease ends; undefined when nothing is outstanding. */
   nextDueMs(consumers: readonly string[]): Promise<number | undefined>;
-  /** A hint that something is due, in a transaction of its own. Never throws. */
-  hint(): Promise<void>;
-  /** Calls back on every hint, and after every time it had to connect again. Heals itself. */
-  listen(onHint: () => void): Promise<() => Promise<void>>;
+  /** A hint that something is due, in a transaction of its own; `from` names who gives it. Never throws. */
+  hint(from: string): Promise<void>;
+  /** Calls back on every hint with who gave it, and without after every time it had to connect again. Heals itself. */
+  listen(onHint: (from: string | undefined) => void): Promise<() => Promise<void>>;
+  /** How often messages came again. */
+  countCopies(counts: readonly { messageId: string; copies: number }[]): Promise<void>;
   countRefusals(counts: readonly { source: string; reason: string; refused: number }[]): Promise<void>;
   /** One small piece of housekeeping: makes partitions ahead, prunes a slice of the ledger, drops what is past retention. */
   tidy(options: { dedupeDays: number; retainDays: number }): Promise<void>;

@@ -19,7 +19,8 @@ where d.id = $1::uuid`;
 const FIND_BY_KEY = `-- find message by key. $1 key
 select m.id
 from nevertwice.message m
-where m.key = $1
+where hashtext(m.key) = hashtext($1)
+  and m.key = $1
 order by m.id desc
 limit 20`;
 
