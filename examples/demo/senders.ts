@@ -48,15 +48,17 @@ export class Senders {
       if (!message.together) await pause(copy * 400);
       await this.#copy(message, copy, target);
     });
-    if (message.forged) copies.push(() => this.#request(message, 0, target, "not the secret").then(() => {}));
+    if (message.forged) copies.push(() => this.#copy(message, 0, target, "not the secret"));
     await Promise.all(copies.map((send) => send()));
   }
 
-  async #copy(message: Planned, copy: number, target: Target): Promise<void> {
+  /** A forger comes again only when nobody answered. */
+  async #copy(message: Planned, copy: number, target: Target, forgedSecret?: string): Promise<void> {
     for (let tries = 0; ; tries++) {
-      const status = await this.#request(message, copy, target);
+      const status = await this.#request(message, copy, target, forgedSecret);
       const wait = PAUSES_MS[tries];
-      if ((status >= 200 && status < 300) || wait === undefined) return;
+      const done = forgedSecret === undefined ? status >= 200 && status < 300 : status !== 0;
+      if (done || wait === undefined) return;
       await pause(wait);
     }
   }

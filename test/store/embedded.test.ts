@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -200,6 +200,21 @@ describe("the embedded database", () => {
     const again = await started(folder);
     expect(again.pid).not.toBe(server.pid);
     expect(await ask(again.url, "select 1 as n")).toEqual({ n: 1 });
+  });
+
+  // PostgreSQL said `lock file "postmaster.pid" already exists`: to it a pid that answers is alive.
+  test("a killed server whose parent never asks for its end does not keep the next one from starting", async () => {
+    const folder = await folderFor("data");
+    const server = await startEmbedded({ folder });
+    await server.leave();
+    const { uid, gid } = await stat(server.dataFolder);
+    const options = { stdio: ["ignore", "pipe", "ignore"], cwd: "/", uid, gid } as const;
+    const parent = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], options);
+    undo.push(async () => void parent.kill("SIGKILL"));
+    const zombie = await new Promise<string>((resolve) => parent.stdout.once("data", (text) => resolve(String(text).trim())));
+    await until("it has ended", () => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "));
+    await writeFile(path.join(server.dataFolder, "postmaster.pid"), `${zombie}\n${server.dataFolder}\n`);
+    expect(await ask((await started(folder)).url, "select 1 as n")).toEqual({ n: 1 });
   });
 
   test("without the platform's package the error names it", async () => {

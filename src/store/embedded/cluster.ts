@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { readFile, rename, stat } from "node:fs/promises";
+import { readFile, rename, stat, unlink } from "node:fs/promises";
 import path from "node:path";
 import { fault } from "../../core/errors.ts";
 import { isAlive } from "./registry.ts";
@@ -72,6 +72,7 @@ export async function startCluster(place: Place, state: State): Promise<void> {
     () => 0,
   );
   if (size > 8_000_000) await rename(place.log, `${place.log}.old`);
+  await gone(place.data);
   const log = openSync(place.log, "a", 0o600);
   const child = spawn(path.join(place.binaries.native, "bin", "postgres"), words, {
     cwd: "/",
@@ -94,6 +95,29 @@ export async function startCluster(place: Place, state: State): Promise<void> {
       });
     }
     await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
+
+/**
+ * PostgreSQL refuses to start while the pid in its lock file answers, and a killed server answers until its parent has
+ * asked for its end: that is waited for; a parent that never asks (a container without an init) is not.
+ */
+async function gone(data: string): Promise<void> {
+  const file = path.join(data, "postmaster.pid");
+  const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
+  if (!(pid > 0) || isAlive(pid)) return;
+  for (const began = Date.now(); exists(pid); ) {
+    if (Date.now() - began > 5_000) return unlink(file);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
