@@ -24,6 +24,7 @@ export class Accepting {
     this.#commits = new GroupCommit(async (arrivals) => (await host.store()).accept(arrivals), {
       most: defaults.acceptBatch,
       flushes: defaults.acceptFlushes,
+      enough: defaults.acceptEnough,
       turn: (callback) => host.clock.after(0, callback),
     });
     this.#copies = new Tally(

@@ -7,6 +7,10 @@
  * items costs nearly as much as one of forty, and what it gains in time is lost in work. (It starts all the same behind a
  * flush that waits for somebody's lock.)
  *
+ * Where `enough` is set a long turn is not waited for: so many go out in the middle of it, and the database works on them
+ * while the rest is still being read. Without that the two work by turns, each while the other waits: accepting lost a
+ * fifth of its throughput.
+ *
  * A batch that fails because of one of its items is split until only the culprit fails. A batch that fails because
  * the database is away fails whole: asking 256 times would not make it come back.
  */
@@ -14,6 +18,7 @@ export class GroupCommit<Item, Result> {
   readonly #flush: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly #most: number;
   readonly #flushes: number;
+  readonly #enough: number;
   readonly #turn: (callback: () => void) => void;
   #waiting: Entry<Item, Result>[] = [];
   #running = 0;
@@ -26,6 +31,8 @@ export class GroupCommit<Item, Result> {
     options: {
       readonly most: number;
       readonly flushes: number;
+      /** So many need not wait for the end of the turn. @default never */
+      readonly enough?: number;
       /** Calls back as soon as what has come in meanwhile was read. */
       readonly turn: (callback: () => void) => void;
     },
@@ -33,12 +40,14 @@ export class GroupCommit<Item, Result> {
     this.#flush = flush;
     this.#most = options.most;
     this.#flushes = options.flushes;
+    this.#enough = options.enough ?? Infinity;
     this.#turn = options.turn;
   }
 
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
+      if (this.#waiting.length >= this.#enough) this.#start();
       if (this.#armed) return;
       this.#armed = true;
       this.#turn(() => {

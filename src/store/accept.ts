@@ -81,7 +81,7 @@ stored as (
 owed as (
   insert into nevertwice.delivery (id, message_id, consumer_id, due_at)
   select
-    nevertwice.delivery_id(a.id), a.id, c.id, a.now + a.delay_ms * interval '1 millisecond'
+    nevertwice.original_delivery_id(a.id, c.id), a.id, c.id, a.now + a.delay_ms * interval '1 millisecond'
   from arrival a
   join first_key k on k.message_id = a.id
   join nevertwice.consumer c on c.source = a.source and a.topic like c.topic_like and c.retired_at is null

@@ -27,10 +27,11 @@ import type { Run } from "./accept.ts";
 // stays a second behind: rows commit a little after their due time was read. As JSON, because the planner expects as much
 // of any: of an array it knows the length, and would plan a prepared statement anew for each.
 // Times come back as seconds since the epoch: as text they would hang on the session's DateStyle.
-// Rows are named by an array of ids, so that the planner never scans the table for them.
+// A claim is a hash of its delivery under a random seed of 64 bits, new for each statement: to draw one for each row cost as
+// much as to write it. Rows are named by an array of ids, so that the planner never scans the table for them.
 const CLAIM = `-- claim
 with setting as materialized (
-  select set_config('synchronous_commit', 'off', true)
+  select set_config('synchronous_commit', 'off', true), uuid_hash_extended(gen_random_uuid(), 0) as seed
 ),
 want as materialized (
   select
@@ -76,7 +77,7 @@ leased as (
   update nevertwice.delivery d
   set
     state = 'leased',
-    claim = uuid_hash_extended(gen_random_uuid(), 0),
+    claim = uuid_hash_extended(d.id, (select seed from setting)),
     due_at = (select nevertwice.clock()) + $2::float8 * interval '1 millisecond'
   where d.id = any (array(select id from picked))
   returning d.id, d.message_id, d.claim, d.attempts

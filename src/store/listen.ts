@@ -13,7 +13,7 @@ export function channel(schema: string): string {
  */
 export async function listen(
   connections: Connections,
-  schema: string,
+  name: string,
   onHint: (from: string | undefined) => void,
 ): Promise<() => Promise<void>> {
   let stopped = false;
@@ -47,7 +47,7 @@ export async function listen(
       opened.on("end", lost);
       opened.on("error", lost);
       client = opened;
-      await opened.query(`listen ${channel(schema)}`);
+      await opened.query(`listen ${name}`);
       failures = 0;
       onHint(undefined);
     } catch {

@@ -77,6 +77,7 @@ export class PostgresStore implements Store {
   readonly singleConnection: boolean;
   readonly #connections: Connections;
   readonly #schema: string;
+  readonly #channel: string;
   readonly #onClose: () => Promise<void>;
   readonly #tidy: Tidy;
   readonly #run: Run;
@@ -97,6 +98,7 @@ export class PostgresStore implements Store {
   ) {
     this.#connections = new Connections(pool, options.schema, options.logger, options.preparedStatements ?? false);
     this.#schema = options.schema;
+    this.#channel = channel(options.schema);
     this.singleConnection = options.singleConnection ?? false;
     this.#onClose = options.onClose ?? (async () => {});
     this.#tidy = new Tidy(this.#connections, options.schema);
@@ -191,14 +193,14 @@ export class PostgresStore implements Store {
 
   async hint(from: string): Promise<void> {
     try {
-      await this.#run(HINT, [channel(this.#schema), from]);
+      await this.#connections.run(HINT, [this.#channel, from], undefined, true);
     } catch {
       // Polling is the truth.
     }
   }
 
   listen(onHint: (from: string | undefined) => void): Promise<() => Promise<void>> {
-    return listen(this.#connections, this.#schema, onHint);
+    return listen(this.#connections, this.#channel, onHint);
   }
 
   countCopies(counts: readonly { messageId: string; copies: number }[]): Promise<void> {

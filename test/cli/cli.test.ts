@@ -174,13 +174,13 @@ describe("the command line", () => {
     await db.pool.query("delete from nevertwice.delivery");
     await db.pool.query(
       `insert into nevertwice.attempt (message_id, delivery_id, consumer_id, attempt, outcome, ended_at)
-       select $1, nevertwice.delivery_id($1), id, 1, 'retry', now() from nevertwice.consumer limit 1`,
+       select $1, nevertwice.replay_delivery_id($1), id, 1, 'retry', now() from nevertwice.consumer limit 1`,
       [id],
     );
     expect(await rules()).toEqual(["outstanding or settled, never neither"]);
     await db.pool.query("delete from nevertwice.attempt where outcome = 'retry'");
     await db.pool.query(
-      "insert into nevertwice.dead_letter select nevertwice.delivery_id($1), $1, id, 1, now(), '' from nevertwice.consumer limit 1",
+      "insert into nevertwice.dead_letter select nevertwice.replay_delivery_id($1), $1, id, 1, now(), '' from nevertwice.consumer limit 1",
       [id],
     );
     expect(await rules()).toEqual(["a dead letter for each delivery settled as dead, until it is replayed"]);
@@ -223,7 +223,7 @@ describe("the command line", () => {
     );
     await db.pool.query(
       `insert into nevertwice.delivery (id, message_id, consumer_id, due_at)
-       select nevertwice.delivery_id(m.id), m.id, c.id, now() - interval '2 hours'
+       select nevertwice.replay_delivery_id(m.id), m.id, c.id, now() - interval '2 hours'
        from nevertwice.consumer c, (select id from nevertwice.message limit 1) m where c.name = 'gone'`,
     );
     const text = await cli(["doctor"]);

@@ -211,7 +211,9 @@ describe("the embedded database", () => {
     const options = { stdio: ["ignore", "pipe", "ignore"], cwd: "/", uid, gid } as const;
     const parent = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], options);
     undo.push(async () => void parent.kill("SIGKILL"));
-    const zombie = await new Promise<string>((resolve) => parent.stdout.once("data", (text) => resolve(String(text).trim())));
+    const zombie = await new Promise<string>((resolve) =>
+      parent.stdout.once("data", (text) => resolve(String(text).trim())),
+    );
     await until("it has ended", () => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "));
     await writeFile(path.join(server.dataFolder, "postmaster.pid"), `${zombie}\n${server.dataFolder}\n`);
     expect(await ask((await started(folder)).url, "select 1 as n")).toEqual({ n: 1 });

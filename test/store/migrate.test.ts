@@ -117,7 +117,7 @@ describe("housekeeping", () => {
     await db.pool.query("insert into tidy.ledger select gen_random_uuid(), gen_random_uuid(), id from tidy.message");
     await db.pool.query("insert into tidy.consumer (name, source, topic, topic_like) values ('c', 's', '*', '%')");
     await db.pool.query(
-      "insert into tidy.delivery (id, message_id, consumer_id, due_at) select tidy.delivery_id($1), $1, 1, now()",
+      "insert into tidy.delivery (id, message_id, consumer_id, due_at) select tidy.replay_delivery_id($1), $1, 1, now()",
       [owed],
     );
     await store.tidy({ dedupeDays: 45, retainDays: 45 });

@@ -106,7 +106,7 @@ async function gone(data: string): Promise<void> {
   const file = path.join(data, "postmaster.pid");
   const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
   if (!(pid > 0) || isAlive(pid)) return;
-  for (const began = Date.now(); exists(pid); ) {
+  for (const began = Date.now(); exists(pid);) {
     if (Date.now() - began > 5_000) return unlink(file);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

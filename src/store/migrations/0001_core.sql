@@ -22,10 +22,19 @@ create function nevertwice.clock() returns timestamptz
   language sql volatile parallel safe
   as $$ select clock_timestamp() $$;
 
--- The id of a delivery begins with the time in its message's id and is random after that. So the deliveries of a message
--- lie in one short stretch of the primary key, `first_delivery` to `last_delivery`, and the hottest table needs no
--- index on message_id: each claim would have to write it again.
-create function nevertwice.delivery_id(message uuid) returns uuid
+-- The id of a delivery begins with the time in its message's id. So the deliveries of a message lie in one short stretch
+-- of the primary key, `first_delivery` to `last_delivery`, and the hottest table needs no index on message_id: each claim
+-- would have to write it again. What follows is a hash of message and consumer, so that the primary key itself allows one
+-- original delivery for the two (and because a random one costs twenty times as much), or random, for a replay.
+create function nevertwice.original_delivery_id(message uuid, consumer int) returns uuid
+  language sql immutable parallel safe
+  as $$
+    select encode(
+      overlay(uuid_send(message) placing substring(int8send(uuid_hash_extended(message, consumer)) from 2) from 10), 'hex'
+    )::uuid
+  $$;
+
+create function nevertwice.replay_delivery_id(message uuid) returns uuid
   language sql volatile parallel safe
   as $$ select overlay(gen_random_uuid()::text placing left(message::text, 13) from 1 for 13)::uuid $$;
 

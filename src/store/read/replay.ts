@@ -86,7 +86,7 @@ kept as materialized (
 ),
 replayed as (
   insert into nevertwice.replay (delivery_id, message_id, consumer_id, replay_of, replayed_at, reason)
-  select nevertwice.delivery_id(a.message_id), a.message_id, a.consumer_id, a.replay_of, nevertwice.clock(), $4::text
+  select nevertwice.replay_delivery_id(a.message_id), a.message_id, a.consumer_id, a.replay_of, nevertwice.clock(), $4::text
   from asked a
   join kept k on k.id = a.message_id
   order by a.replay_of
