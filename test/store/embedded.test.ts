@@ -208,8 +208,12 @@ describe("the embedded database", () => {
     const server = await startEmbedded({ folder });
     await server.leave();
     const { uid, gid } = await stat(server.dataFolder);
-    const options = { stdio: ["ignore", "pipe", "ignore"], cwd: "/", uid, gid } as const;
-    const parent = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], options);
+    const parent = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+      cwd: "/",
+      uid,
+      gid,
+    });
     undo.push(async () => void parent.kill("SIGKILL"));
     const zombie = await new Promise<string>((resolve) =>
       parent.stdout.once("data", (text) => resolve(String(text).trim())),
