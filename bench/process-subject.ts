@@ -14,7 +14,7 @@ const waits: number[] = [];
 let done = 0;
 let finish = (): void => {};
 const all = new Promise<void>((resolve) => (finish = resolve));
-nt.on<{ i: number }>("job", { consumer: "job", concurrency: 100 }, async ({ i }, { tx }) => {
+nt.on<{ i: number }>("job", { consumer: "job", concurrency: name === "latency" ? 10 : 200 }, async ({ i }, { tx }) => {
   if (name === "latency") waits.push(performance.now() - (sentAt.get(i) ?? 0));
   else if (name !== "noop") await tx.query("update bench_row set n = n + 1 where id = $1", [i % rows]);
   if (++done === count) finish();

@@ -37,7 +37,7 @@ export class Execution {
   readonly ended: Promise<Ended>;
   readonly #host: ExecutionHost;
   readonly #tx: HandlerTx;
-  readonly #steps: Steps;
+  #steps: Steps | undefined;
   readonly #reruns: number;
   readonly #began: number;
   #resolveEnded!: (ended: Ended) => void;
@@ -54,7 +54,6 @@ export class Execution {
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const how = reruns > 0 ? "again" : alone || claimed.alone ? "alone" : "shared";
     this.#tx = new HandlerTx(lanes, claimed, consumer, how, host);
-    this.#steps = new Steps(host, claimed, consumer.name, this.#tx, () => this.#signal());
   }
 
   /** Timeout, lost lease or shutdown: the handler is told, its transaction is taken away, and half of it never commits. */
@@ -65,30 +64,26 @@ export class Execution {
     this.#onAbort?.(reason);
   }
 
+  /** It has run for longer than its consumer allows. */
+  timeOut(): void {
+    this.abort(fault("NT_TIMEOUT", { got: `a handler still running after ${this.consumer.timeoutMs} ms` }));
+  }
+
   /** `onHandled` is called as soon as the handler has returned, before its transaction goes on to the next one. */
   async run(onHandled: () => void): Promise<void> {
     let failure: unknown;
     let failed = false;
-    const cancelTimer = this.#host.clock.after(this.consumer.timeoutMs, () =>
-      this.abort(fault("NT_TIMEOUT", { got: `a handler still running after ${this.consumer.timeoutMs} ms` })),
-    );
     try {
-      await Promise.race([
-        this.#handle(),
-        new Promise<never>((_, reject) => {
-          if (this.#abortReason !== undefined) reject(this.#abortReason);
-          this.#onAbort = reject;
-        }),
-      ]);
+      if (this.#abortReason !== undefined) throw this.#abortReason;
+      await this.#handle();
       // A handler that swallowed what happened to it does not pass for a success.
       if (this.#abortReason !== undefined) throw this.#abortReason;
       this.#tx.checkUsable();
-      this.#steps.check();
+      this.#steps?.check();
     } catch (error) {
       failed = true;
       failure = this.#abortReason ?? error;
     }
-    cancelTimer();
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {
       this.#host.logger.error({ error, deliveryId: this.claimed.deliveryId }, "execution left to the claim loop");
@@ -96,27 +91,47 @@ export class Execution {
     });
   }
 
-  async #handle(): Promise<void> {
+  /** Ends with the handler, or with its abortion: what it does after that counts for nothing. */
+  #handle(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#onAbort = reject;
+      // A handler that throws at once throws in here, which rejects.
+      const returned = this.consumer.handler(parse(this.claimed.message.body), this.#context());
+      if (typeof (returned as PromiseLike<unknown> | undefined)?.then === "function") {
+        (returned as PromiseLike<unknown>).then(resolve, reject);
+      } else resolve(returned);
+    });
+  }
+
+  /** What few handlers ask for is made when it is asked for. */
+  #context(): HandlerContext {
     const { claimed, consumer } = this;
-    const { body, ...rest } = claimed.message;
-    const message: Message = { ...rest, bytes: body };
     const tx = this.#tx;
+    let message: Message | undefined;
+    const makeMessage = (): Message => {
+      const { body, ...rest } = claimed.message;
+      return { ...rest, bytes: body };
+    };
+    const makeSteps = (): Steps => new Steps(this.#host, claimed, consumer.name, tx, (): AbortSignal => this.#signal());
+    const step = (): Steps => (this.#steps ??= makeSteps());
     const signal = (): AbortSignal => this.#signal();
-    const { logger } = this.#host;
-    const context: HandlerContext = {
-      message,
+    return {
+      get message() {
+        return (message ??= makeMessage());
+      },
       consumer: consumer.name,
       deliveryId: claimed.deliveryId,
       attempt: claimed.attempt,
       tx,
-      step: this.#steps,
+      get step() {
+        return step();
+      },
       send: (topic, payload, options) => tx.send(topic, payload, options),
       get signal() {
         return signal();
       },
-      log: logger,
+      log: this.#host.logger,
     };
-    await consumer.handler(parse(body), context);
   }
 
   async #finish(failed: boolean, failure: unknown): Promise<Ended> {
@@ -175,7 +190,8 @@ export class Execution {
 /** The parsed body, or something that throws a terminal error when it is read: the handler still has `message.bytes`. */
 function parse(body: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    return JSON.parse(bytes.toString("utf8"));
   } catch (cause) {
     const refuse = (): never => {
       throw fault("NT_BODY_NOT_JSON", { got: cause instanceof Error ? cause.message : String(cause), cause });

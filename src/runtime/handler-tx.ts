@@ -29,7 +29,7 @@ export class HandlerTx implements Tx {
   readonly #consumer: Consumer;
   readonly #how: "shared" | "alone" | "again";
   readonly #host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger };
-  readonly #sent = new Map<string, number>();
+  #sent: Map<string, number> | undefined;
   #given: { tx: Transaction; single: boolean } | undefined;
   #pending = 0;
   #revoked = false;
@@ -65,8 +65,9 @@ export class HandlerTx implements Tx {
     const parcel = ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant });
     const what =
       parcel.key === undefined ? digest("content", topic, bytesDigest(parcel.body)) : digest("key", topic, parcel.key);
-    const ordinal = this.#sent.get(what) ?? 0;
-    this.#sent.set(what, ordinal + 1);
+    const sent = (this.#sent ??= new Map<string, number>());
+    const ordinal = sent.get(what) ?? 0;
+    sent.set(what, ordinal + 1);
     const key = digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
     const own = arrival({ ...parcel, key }, this.#host.clock, this.#host.random);
     const [outcome] = await this.#use((tx) => tx.send([own]), false);

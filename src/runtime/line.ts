@@ -1,6 +1,8 @@
 import type { Clock } from "../core/ports/clock.ts";
 import type { Claimed } from "../core/ports/store.ts";
 import type { Consumer } from "./consumer.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Execution } from "./execution.ts";
 import type { Lanes } from "./lane.ts";
 
 /** A claimed delivery that waits for a slot. */
@@ -14,11 +16,14 @@ export interface Item {
 /** As much as is worked off in this time is claimed ahead: more would make others wait behind this process. */
 const AHEAD_MS = 200;
 const MOST_AHEAD = 2_000;
+/** How often its pace is read: a backlog is met at full pace within a few of these. */
+const COUNT_MS = 20;
 
 /** One consumer in this process: what it has claimed ahead, and how many of its handlers run. */
 export class Line {
   readonly consumer: Consumer;
   readonly lanes: Lanes;
+  readonly deadlines: Deadlines<Execution>;
   readonly #clock: Clock;
   #items: Item[] = [];
   #running = 0;
@@ -36,6 +41,7 @@ export class Line {
     this.lanes = lanes;
     this.#clock = clock;
     this.#countedAt = clock.monotonic();
+    this.deadlines = new Deadlines(clock, consumer.timeoutMs, (execution) => execution.timeOut());
   }
 
   /** How many to claim now: none while at least half of what is wanted ahead is here. */
@@ -83,7 +89,7 @@ export class Line {
     this.#running--;
     this.#finished++;
     const elapsed = this.#clock.monotonic() - this.#countedAt;
-    if (elapsed < 100) return;
+    if (elapsed < COUNT_MS) return;
     this.#perSecond = (this.#perSecond + (this.#finished * 1_000) / elapsed) / 2;
     this.#finished = 0;
     this.#countedAt += elapsed;

@@ -27,7 +27,7 @@ export class Settler {
         const settled = await store.settle(settlements, worker);
         return settlements.map((settlement) => settled.has(settlement.deliveryId));
       },
-      { turn: (callback) => clock.after(0, callback), most: 500, flushes: 2 },
+      { turn: (callback) => clock.after(0, callback), most: 1_000, flushes: 1 },
     );
   }
 

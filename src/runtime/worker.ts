@@ -43,7 +43,9 @@ export class Worker {
   readonly #leases: Leases;
   readonly #settler: Settler;
   readonly #running = new Set<Execution>();
-  readonly #finishing = new Set<Promise<void>>();
+  /** Executions and settlements under way, and who waits for the last of them. */
+  #finishing = 0;
+  #idle: (() => void)[] = [];
   #stopping = false;
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
@@ -106,14 +108,13 @@ export class Worker {
         execution.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
       }
     });
-    while (this.#running.size > 0 || this.#finishing.size > 0) {
-      await Promise.allSettled([...this.#finishing, ...[...this.#running].map((execution) => execution.ended)]);
-    }
+    if (this.#finishing > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     cancel();
     await this.#settler.drained();
     this.#leases.stop();
     // A retry that is due in an hour must not keep a stopped process alive until then.
     this.#alarm.stop();
+    for (const line of this.#lines.values()) line.deadlines.stop();
   }
 
   async #run(): Promise<void> {
@@ -225,7 +226,9 @@ export class Worker {
   #execute(line: Line, item: Item): void {
     const execution = new Execution(this.#host, line.consumer, line.lanes, item.claimed, item.alone, item.reruns);
     this.#running.add(execution);
+    line.deadlines.add(execution);
     void execution.run(() => {
+      line.deadlines.delete(execution);
       line.end();
       if (!this.#stopping) this.#dispatch(line);
     });
@@ -269,13 +272,14 @@ export class Worker {
   }
 
   #track(work: Promise<unknown>): void {
-    const tracked: Promise<void> = work
-      .then(
-        () => {},
-        (error: unknown) => this.#host.logger.error({ error }, "execution not settled"),
-      )
-      .finally(() => this.#finishing.delete(tracked));
-    this.#finishing.add(tracked);
+    this.#finishing++;
+    const end = (): void => {
+      if (--this.#finishing === 0) for (const idle of this.#idle.splice(0)) idle();
+    };
+    work.then(end, (error: unknown) => {
+      this.#host.logger.error({ error }, "execution not settled");
+      end();
+    });
   }
 
   /** Until the next delivery is due, a lease may have ended, or a poll. */
@@ -287,7 +291,7 @@ export class Worker {
       this.#empty = 0;
       return Math.max(1, Math.min(dueMs, defaults.pollMs, Math.max(this.#host.leaseMs / 5, 1)));
     }
-    if (this.#finishing.size > 0) return this.#host.leaseMs / 5;
+    if (this.#finishing > 0) return this.#host.leaseMs / 5;
     this.#empty++;
     return Math.min(defaults.idlePollMs, defaults.pollMs * 2 ** Math.min(this.#empty - 1, 10));
   }

@@ -22,6 +22,7 @@ import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
 import { channel, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
+import { Preparing } from "./preparing.ts";
 import { recordSuperseded, resolve, type Resolution, settle } from "./settle.ts";
 import { beginStep, finishStep } from "./step.ts";
 import { Tidy } from "./tidy.ts";
@@ -82,8 +83,9 @@ export class PostgresStore implements Store {
   readonly #tidy: Tidy;
   readonly #run: Run;
   readonly #accepting: SharedConnection;
-  #planUntil = -Infinity;
-  #slow = 0;
+  readonly #claims: Preparing;
+  readonly #settlements: Preparing;
+  readonly #dues: Preparing;
 
   constructor(
     pool: PoolLike,
@@ -104,6 +106,9 @@ export class PostgresStore implements Store {
     this.#tidy = new Tidy(this.#connections, options.schema);
     this.#run = (text, values) => this.#connections.run(text, values);
     this.#accepting = new SharedConnection(this.#connections);
+    this.#claims = new Preparing(this.#connections);
+    this.#settlements = new Preparing(this.#connections);
+    this.#dues = new Preparing(this.#connections);
   }
 
   async inspect(): Promise<Durability> {
@@ -144,11 +149,10 @@ export class PostgresStore implements Store {
     return accept((text, values) => this.#accepting.run(text, values), arrivals);
   }
 
-  /** Prepared while little is waiting; where much is, planned anew each time (see `#briefly`). */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {
-    return this.#briefly(
+    return this.#claims.run(
       (run) => claim(run, wants, leaseMs),
-      (claimed) => claimed.length >= 50,
+      (claimed) => claimed.length,
     );
   }
 
@@ -161,7 +165,10 @@ export class PostgresStore implements Store {
   }
 
   settle(settlements: readonly Settlement[], worker: string): Promise<ReadonlySet<string>> {
-    return settle(this.#run, settlements, worker, null);
+    return this.#settlements.run(
+      (run) => settle(run, settlements, worker, null),
+      (settled) => settled.size,
+    );
   }
 
   recordSuperseded(settlements: readonly Settlement[], worker: string): Promise<void> {
@@ -185,9 +192,9 @@ export class PostgresStore implements Store {
   }
 
   nextDueMs(consumers: readonly string[]): Promise<number | undefined> {
-    return this.#briefly(
+    return this.#dues.run(
       (run) => nextDueMs(run, consumers),
-      () => false,
+      () => 1,
     );
   }
 
@@ -221,21 +228,6 @@ export class PostgresStore implements Store {
 
   query<Row = Record<string, unknown>>(text: string, values: readonly unknown[] = []): Promise<QueryResult<Row>> {
     return this.#connections.run<Row>(text, values, defaults.readDeadlineMs);
-  }
-
-  /**
-   * Planning costs four times what claiming little does, so it is prepared; but a cached plan may be older than the table
-   * is large. After an answer that is large, or five in a row that took long, all is planned anew each time for a while.
-   */
-  async #briefly<Result>(act: (run: Run) => Promise<Result>, large: (result: Result) => boolean): Promise<Result> {
-    const began = performance.now();
-    const prepared = began > this.#planUntil;
-    const result = await act((text, values) => this.#connections.run(text, values, undefined, prepared));
-    if (!prepared) return result;
-    const ended = performance.now();
-    this.#slow = ended - began > 20 ? this.#slow + 1 : 0;
-    if (large(result) || this.#slow >= 5) this.#planUntil = ended + 10_000;
-    return result;
   }
 
   async close(): Promise<void> {
