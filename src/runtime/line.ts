@@ -17,7 +17,7 @@ export interface Item {
 const AHEAD_MS = 200;
 const MOST_AHEAD = 2_000;
 /** How often its pace is read: a backlog is met at full pace within a few of these. */
-const COUNT_MS = 20;
+const COUNT_MS = 50;
 
 /** One consumer in this process: what it has claimed ahead, and how many of its handlers run. */
 export class Line {
