@@ -1,4 +1,5 @@
-// `npm run test:versions`: the store's conformance suite on PostgreSQL 14 to 18, each from npm's embedded binaries.
+// `npm run test:versions`: the store's conformance suite, its statements and its plans on PostgreSQL 14 to 18, each from npm's
+// embedded binaries.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -30,6 +31,8 @@ for (const version of VERSIONS) {
     "--project",
     "postgres",
     "test/store/postgres.test.ts",
+    "test/store/statements.test.ts",
+    "test/store/plans.test.ts",
     "--reporter=dot",
   ];
   const { status } = spawnSync(process.execPath, words, {

@@ -20,7 +20,7 @@ import { accept, countCopies, type Run } from "./accept.ts";
 import { claim, nextDueMs, renew, takeOver } from "./claim.ts";
 import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
-import { channel, listen } from "./listen.ts";
+import { channel, HINT, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
 import { Preparing } from "./preparing.ts";
 import { recordSuperseded, resolve, type Resolution, settle } from "./settle.ts";
@@ -68,17 +68,13 @@ insert into nevertwice.refusal (source, reason, counted_at, refused)
 select r.source, r.reason, nevertwice.clock(), r.refused
 from unnest($1::text[], $2::text[], $3::int[]) as r (source, reason, refused)`;
 
-// hint: wakes workers. A notification needs a COMMIT with an fsync of its own, and it holds nothing that could be lost.
-// $1 channel, $2 who gives it.
-const HINT = `-- hint
-select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`;
-
 /** The store on PostgreSQL 14 to 18, through any pool of the shape of `pg.Pool`. */
 export class PostgresStore implements Store {
   readonly singleConnection: boolean;
   readonly #connections: Connections;
   readonly #schema: string;
   readonly #channel: string;
+  readonly #logger: Logger;
   readonly #onClose: () => Promise<void>;
   readonly #tidy: Tidy;
   readonly #run: Run;
@@ -101,6 +97,7 @@ export class PostgresStore implements Store {
     this.#connections = new Connections(pool, options.schema, options.logger, options.preparedStatements ?? false);
     this.#schema = options.schema;
     this.#channel = channel(options.schema);
+    this.#logger = options.logger;
     this.singleConnection = options.singleConnection ?? false;
     this.#onClose = options.onClose ?? (async () => {});
     this.#tidy = new Tidy(this.#connections, options.schema);
@@ -207,7 +204,7 @@ export class PostgresStore implements Store {
   }
 
   listen(onHint: (from: string | undefined) => void): Promise<() => Promise<void>> {
-    return listen(this.#connections, this.#channel, onHint);
+    return listen(this.#connections, this.#channel, this.#logger, onHint);
   }
 
   countCopies(counts: readonly { messageId: string; copies: number }[]): Promise<void> {

@@ -8,8 +8,8 @@ import pg from "pg";
 import { afterEach, describe, expect, test } from "vitest";
 import { type EmbeddedServer, restartEmbedded, startEmbedded } from "../../src/store/embedded/server.ts";
 import { until } from "../support/database.ts";
+import { withRoot } from "../support/parts.ts";
 
-const isRoot = process.getuid?.() === 0;
 const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const one of undo.splice(0).reverse()) await one();
@@ -156,23 +156,25 @@ describe("the embedded database", () => {
     expect(await ask((await started(folder)).url, "select 1 as n")).toEqual({ n: 1 });
   });
 
-  test.skipIf(!isRoot)("as root the server runs as another user", async () => {
-    const server = await started(await folderFor("data"));
-    const status = await readFile(`/proc/${server.pid}/status`, "utf8");
-    expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe("0");
-  });
+  withRoot("started by root", () => {
+    test("the server runs as another user", async () => {
+      const server = await started(await folderFor("data"));
+      const status = await readFile(`/proc/${server.pid}/status`, "utf8");
+      expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe("0");
+    });
 
-  test.skipIf(!isRoot)("under a parent of mode 0700 it lives in /var/tmp, and where.json tells", async () => {
-    const folder = await folderFor(`data-${randomBytes(3).toString("hex")}`, 0o700);
-    const server = await started(folder);
-    expect(server.dataFolder).toMatch(/^\/var\/tmp\/nevertwice-[0-9a-f]{12}\//);
-    const where = path.join(folder, "where.json");
-    expect(JSON.parse(await readFile(where, "utf8"))).toEqual({ home: path.dirname(server.dataFolder) });
-    expect((await stat(where)).mode & 0o777).toBe(0o600);
-    expect(await ask(server.url, "select 1 as n")).toEqual({ n: 1 });
-    const guest = user(folder);
-    expect((await guest.ready).pid).toBe(server.pid);
-    await guest.leave();
+    test("under a parent of mode 0700 it lives in /var/tmp, and where.json tells", async () => {
+      const folder = await folderFor(`data-${randomBytes(3).toString("hex")}`, 0o700);
+      const server = await started(folder);
+      expect(server.dataFolder).toMatch(/^\/var\/tmp\/nevertwice-[0-9a-f]{12}\//);
+      const where = path.join(folder, "where.json");
+      expect(JSON.parse(await readFile(where, "utf8"))).toEqual({ home: path.dirname(server.dataFolder) });
+      expect((await stat(where)).mode & 0o777).toBe(0o600);
+      expect(await ask(server.url, "select 1 as n")).toEqual({ n: 1 });
+      const guest = user(folder);
+      expect((await guest.ready).pid).toBe(server.pid);
+      await guest.leave();
+    });
   });
 
   test("works where npm ran no install scripts: the binaries' links are made at the first start", async () => {

@@ -191,7 +191,10 @@ export interface Store {
   nextDueMs(consumers: readonly string[]): Promise<number | undefined>;
   /** A hint that something is due, in a transaction of its own; `from` names who gives it. Never throws. */
   hint(from: string): Promise<void>;
-  /** Calls back on every hint with who gave it, and without after every time it had to connect again. Heals itself. */
+  /**
+   * Calls back on every hint with who gave it, and without after every time it had to connect again. Heals itself. Where
+   * hints do not arrive (behind a transaction pooler) it calls back without one as often as `defaults.pollMs`.
+   */
   listen(onHint: (from: string | undefined) => void): Promise<() => Promise<void>>;
   /** How often messages came again. */
   countCopies(counts: readonly { messageId: string; copies: number }[]): Promise<void>;

@@ -43,13 +43,21 @@ set retired_at = coalesce(retired_at, nevertwice.clock())
 where name = $1
 returning id`;
 
+// They are taken in the order of their index, then locked in the order of their ids, as everywhere: to look for the lowest
+// ids, each batch would read all that the consumer has.
 const CANCEL = `-- cancel: settles what a retired consumer still has. $1 consumer id, $2 reason, $3 at most
-with picked as materialized (
+with taken as materialized (
   select d.id
   from nevertwice.delivery d
   where d.consumer_id = $1::int
-  order by d.id
+  order by d.state, d.due_at
   limit $3::int
+),
+picked as materialized (
+  select d.id
+  from nevertwice.delivery d
+  where d.id = any (array(select id from taken))
+  order by d.id
   for update
 ),
 gone as (
@@ -74,6 +82,6 @@ export async function retireConsumer(reader: Reader, name: string, reason: strin
   for (let cancelled = 0; ;) {
     const { rows } = await reader.query(CANCEL, [row.id, `consumer retired: ${reason}`, batch]);
     cancelled += rows.length;
-    if (rows.length < batch) return cancelled;
+    if (rows.length === 0) return cancelled;
   }
 }

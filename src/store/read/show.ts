@@ -2,6 +2,7 @@ import { isUuid } from "../../core/id.ts";
 import type { Reader } from "./reader.ts";
 
 // find message: by its id, by a delivery's id (which begins with the message's time), or by its key. $1 id.
+// The attempts are asked in two halves, settlements and others, because each half has its index: so is `show attempts`.
 const FIND = `-- find message
 select m.id
 from nevertwice.message m
@@ -11,6 +12,13 @@ select a.message_id
 from nevertwice.attempt a
 where a.message_id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
   and a.delivery_id = $1::uuid
+  and a.outcome in ('completed', 'dead', 'cancelled')
+union
+select a.message_id
+from nevertwice.attempt a
+where a.message_id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
+  and a.delivery_id = $1::uuid
+  and a.outcome not in ('completed', 'dead', 'cancelled')
 union
 select d.message_id
 from nevertwice.delivery d
@@ -53,9 +61,15 @@ left join nevertwice.replay r on r.delivery_id = s.id
 order by c.name, r.replayed_at nulls first`;
 
 const ATTEMPTS = `-- show attempts. $1 message
-select delivery_id, attempt, reruns, outcome, started_at, ended_at, worker, error
-from nevertwice.attempt
-where message_id = $1::uuid
+select a.delivery_id, a.attempt, a.reruns, a.outcome, a.started_at, a.ended_at, a.worker, a.error
+from nevertwice.attempt a
+where a.message_id = $1::uuid
+  and a.outcome in ('completed', 'dead', 'cancelled')
+union all
+select a.delivery_id, a.attempt, a.reruns, a.outcome, a.started_at, a.ended_at, a.worker, a.error
+from nevertwice.attempt a
+where a.message_id = $1::uuid
+  and a.outcome not in ('completed', 'dead', 'cancelled')
 order by ended_at, attempt`;
 
 const STEPS = `-- show steps. $1 message
