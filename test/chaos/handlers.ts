@@ -19,7 +19,7 @@ const EFFECT =
 const retry = { baseMs: 20, maxMs: 200, maxAttempts: 1_000 };
 
 /** A frozen process finds out by the clock: more than this passed between two lines. */
-export const FROZEN_MS = 1_500;
+const FROZEN_MS = 1_500;
 
 export function inbox(nt: Nevertwice): ReturnType<typeof nt.inbox<Record<string, any>>> {
   return nt.inbox("in", none({ acceptAnybody: true, key: { header: "x-id" }, topic: { header: "x-topic" } }));
