@@ -1,5 +1,5 @@
 // Named places where a fault hurts. The harness arms one; the first to reach it says so and stands still until it is
-// killed, or released. They are made around the store's port: the product has no flags for them.
+// killed, or released. Where a point knows whose it is, it can be armed for one message alone. They are made around the store's port: the product has no flags for them.
 import type { Store } from "../../src/core/ports/store.ts";
 
 export const POINTS = [
@@ -16,22 +16,24 @@ export const SERVER_POINTS = ["before-accept", "after-accept"] as const;
 export type Point = (typeof POINTS)[number] | (typeof SERVER_POINTS)[number];
 
 /** From the harness to a process. */
-export type Order = { readonly arm: Point } | { readonly release: true };
+export type Order = { readonly arm: Point; readonly of?: string | undefined } | { readonly release: true };
 /** From a process to the harness. */
 export type Report =
   | { readonly ready: true; readonly url?: string }
-  | { readonly hit: Point }
+  | { readonly hit: Point; readonly of?: string | undefined }
   /** The result of a step is recorded: no request under its key may come after this. */
   | { readonly recorded: string };
 
 export class Points {
   #armed: Point | undefined;
+  #of: string | undefined;
   #release: (() => void) | undefined;
 
   constructor() {
     process.on("message", (order: Order) => {
-      if ("arm" in order) this.#armed = order.arm;
-      else this.#release?.();
+      this.#armed = "arm" in order ? order.arm : undefined;
+      this.#of = "arm" in order ? order.of : undefined;
+      if ("release" in order) this.#release?.();
     });
   }
 
@@ -39,11 +41,11 @@ export class Points {
     return this.#armed === point;
   }
 
-  async reach(point: Point): Promise<void> {
-    if (this.#armed !== point) return;
+  async reach(point: Point, of?: string): Promise<void> {
+    if (this.#armed !== point || (this.#of !== undefined && this.#of !== of)) return;
     this.#armed = undefined;
     const released = new Promise<void>((resolve) => (this.#release = resolve));
-    report({ hit: point });
+    report({ hit: point, of });
     await released;
   }
 }

@@ -33,7 +33,7 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
   });
   from.on("alone", { consumer: "alone", retry, group: false }, async (_, { message, deliveryId, tx }) => {
     const began = performance.now();
-    await points.reach("started");
+    await points.reach("started", message.key);
     await tx.query(EFFECT, [message.key, "alone", deliveryId]);
     // One that was frozen asks for more time: a zombie's retry must not reach the delivery that another one runs now.
     if (performance.now() - began > FROZEN_MS) throw new RetryError("frozen", { afterMs: 10_000 });
