@@ -63,6 +63,8 @@ class PostgresTransaction implements Transaction {
   #over = false;
   #savepoint: string | undefined;
   #role = false;
+  /** Statements under way. */
+  #pending = 0;
   rollbackCause: unknown;
 
   constructor(connections: Connections, client: ClientLike, lane: string, worker: string) {
@@ -138,8 +140,9 @@ class PostgresTransaction implements Transaction {
     }
   }
 
-  async rollback(): Promise<void> {
+  async rollback(hurry = false): Promise<void> {
     if (this.#over) return;
+    if (hurry && this.#pending > 0) return this.#end(true);
     let timer: NodeJS.Timeout | undefined;
     try {
       const deadline = new Promise<undefined>((resolve) => {
@@ -165,12 +168,17 @@ class PostgresTransaction implements Transaction {
   /** A statement, and the savepoint before it: in one write, because a write costs more than the savepoint does. */
   async #send(query: DriverQuery): Promise<Answer> {
     const name = this.#savepoint;
-    if (name === undefined) return ask(this.#client, query);
     this.#savepoint = undefined;
-    const [, result] = await inOneWrite(this.#client, () =>
-      Promise.all([ask(this.#client, `savepoint "${name}"`), ask(this.#client, query)]),
-    );
-    return result;
+    this.#pending++;
+    try {
+      if (name === undefined) return await ask(this.#client, query);
+      const [, result] = await inOneWrite(this.#client, () =>
+        Promise.all([ask(this.#client, `savepoint "${name}"`), ask(this.#client, query)]),
+      );
+      return result;
+    } finally {
+      this.#pending--;
+    }
   }
 
   #end(destroy: boolean): void {
