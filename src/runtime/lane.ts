@@ -146,7 +146,9 @@ export class Lanes {
         broken = true;
         if (!kept.includes(turn) && !waiters.includes(turn)) waiters.push(turn);
       }
-      const full = kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
+      // A plan that DDL has made stale fails whoever comes next on this connection.
+      const stale: boolean = sqlState(turn.error) === "0A000";
+      const full: boolean = stale || kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
       turn = single || broken || full || waiters.length > 0 || !this.grouped ? undefined : this.#nextMember();
     }
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
