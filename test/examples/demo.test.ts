@@ -39,7 +39,7 @@ async function play(...words: string[]): Promise<{ account: number[]; out: strin
 }
 
 test(
-  "529 real webhooks, 40 % of them twice or more, a worker killed: nothing lost, nothing twice; the same after a restart; twice as much once played again",
+  "529 webhooks, 40 % of them twice or more, a worker killed: nothing lost, nothing twice; the same after a restart; twice as much once played again",
   { timeout: 240_000 },
   async () => {
     const first = await play();

@@ -20,16 +20,17 @@ function heldClock() {
     after(ms, callback) {
       if (ms < 1_000) return systemClock.after(ms, callback);
       waits.push(ms);
-      const run = (): void => void (held.delete(run), callback());
-      held.add(run);
-      return () => void held.delete(run);
+      held.add(callback);
+      return () => void held.delete(callback);
     },
   };
   return {
     clock,
     waits,
     pass(): void {
-      for (const run of [...held]) run();
+      const due = [...held];
+      held.clear();
+      for (const run of due) run();
     },
     jump(ms: number): void {
       ahead += ms;
