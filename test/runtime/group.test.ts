@@ -22,15 +22,15 @@ const many = (topic: string, n: number) => Array.from({ length: n }, (_, i) => (
 describe("group settlement", () => {
   test("many short handlers share a transaction, at most 60 of them", async () => {
     const nt = db.open();
-    nt.on("shared", { concurrency: 300 }, async (_, { tx }) => {
+    nt.on("shared", { concurrency: 1_000 }, async (_, { tx }) => {
       await tx.query(
         "insert into effect (name, n) select 'shared', (pg_current_xact_id()::text::bigint % 2000000000)::int",
       );
     });
-    await nt.sendMany(many("shared", 600));
+    await nt.sendMany(many("shared", 3_000));
     await nt.start();
-    await completed("shared", 600);
-    expect(await count("shared")).toBe(600);
+    await completed("shared", 3_000);
+    expect(await count("shared")).toBe(3_000);
     const sizes = await db.rows<{ n: number }>(
       "select count(*)::int as n from effect where name = 'shared' group by effect.n",
     );
