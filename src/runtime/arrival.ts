@@ -65,8 +65,12 @@ export function ownParcel(
 ): Parcel {
   const body = payloadBytes(payload);
   const { key, delayMs, tenant = "" } = options;
-  if (key !== undefined && (key === "" || key.length > 512 || key.includes("\0"))) {
-    throw fault("NT_OPTION", { expected: "a key of 1 to 512 characters", got: JSON.stringify(key.slice(0, 60)) });
+  // A lone surrogate has no UTF-8: two keys with different ones would be stored, and hashed, as one.
+  if (key !== undefined && (key === "" || key.length > 512 || key.includes("\0") || /\p{Surrogate}/u.test(key))) {
+    throw fault("NT_OPTION", {
+      expected: "a key of 1 to 512 characters, well-formed and without NUL",
+      got: JSON.stringify(key.slice(0, 60)),
+    });
   }
   if (delayMs !== undefined && !(delayMs >= 0 && delayMs <= 3_650 * 86_400_000)) {
     throw fault("NT_OPTION", { expected: "delayMs from 0 ms to ten years", got: String(delayMs) });

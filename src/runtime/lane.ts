@@ -42,7 +42,7 @@ export interface LanesHost {
   readonly worker: string;
   readonly leaseMs: number;
   /** Transactions of all consumers of this process. */
-  readonly transactions: Permits;
+  readonly transactions: Permits<Lanes>;
   /** Called after a commit that may have sent messages. */
   hint(): void;
 }
@@ -58,6 +58,7 @@ export class Lanes {
   #drivers = 0;
   #size: number = defaults.groupMax;
   grouped: boolean;
+  #hurry = false;
 
   constructor(host: LanesHost, options: { timeoutMs: number; grouped: boolean }) {
     this.#host = host;
@@ -77,8 +78,13 @@ export class Lanes {
     return turn;
   }
 
+  /** A shutdown has passed its deadline: no statement is waited for any more. */
+  hurry(): void {
+    this.#hurry = true;
+  }
+
   async #drive(): Promise<void> {
-    await this.#host.transactions.take();
+    await this.#host.transactions.take(this);
     try {
       for (;;) {
         const again = this.#runningAgain < AGAIN_LANES ? take(this.#again) : undefined;
@@ -89,7 +95,7 @@ export class Lanes {
         if (again !== undefined) this.#runningAgain--;
       }
     } finally {
-      this.#host.transactions.give();
+      this.#host.transactions.give(this);
     }
   }
 
@@ -140,7 +146,9 @@ export class Lanes {
         broken = true;
         if (!kept.includes(turn) && !waiters.includes(turn)) waiters.push(turn);
       }
-      const full = kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
+      // A plan that DDL has made stale fails whoever comes next on this connection.
+      const stale: boolean = sqlState(turn.error) === "0A000";
+      const full: boolean = stale || kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
       turn = single || broken || full || waiters.length > 0 || !this.grouped ? undefined : this.#nextMember();
     }
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
@@ -152,7 +160,7 @@ export class Lanes {
 
   async #end(tx: Transaction, kept: readonly Turn[], broken: boolean, single: boolean): Promise<void> {
     if (broken || kept.length === 0) {
-      await tx.rollback();
+      await tx.rollback(this.#hurry);
       await this.#runAgain(kept);
       return;
     }

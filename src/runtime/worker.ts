@@ -19,15 +19,13 @@ import { Execution, type ExecutionHost } from "./execution.ts";
 import { Lanes } from "./lane.ts";
 import { Leases } from "./leases.ts";
 import type { Consumer } from "./consumer.ts";
-import { Permits } from "./permits.ts";
+import { transactionPermits } from "./permits.ts";
 import { Line, type Item } from "./line.ts";
 import { Settler } from "./settler.ts";
 
 const SWEEP_MS = 1_000;
 /** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
 const BURST = 50;
-/** Transactions of handlers at the same time in one process: leaves connections for claims, steps and settlements. */
-const TRANSACTIONS = 8;
 
 export interface WorkerHost extends ExecutionHost {
   readonly worker: string;
@@ -64,7 +62,7 @@ export class Worker {
     this.#alarm = new Alarm(host.clock);
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
-    const transactions = new Permits(TRANSACTIONS);
+    const transactions = transactionPermits<Lanes>(consumers.length);
     for (const consumer of consumers) {
       const lanes = new Lanes(
         { ...host, hint: () => host.hint(), transactions },
@@ -104,6 +102,7 @@ export class Worker {
       );
     }
     const cancel = this.#clock.after(deadlineMs, () => {
+      for (const line of this.#lines.values()) line.lanes.hurry();
       for (const execution of this.#running) {
         execution.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
       }

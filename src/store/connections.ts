@@ -169,7 +169,7 @@ async function explicitly(client: ClientLike, query: DriverQuery): Promise<Answe
 }
 
 /** A peer that vanished without a word answers never: who waited so long destroys the connection. */
-async function within<Result>(deadlineMs: number, answered: Promise<Result>): Promise<Result> {
+export async function within<Result>(deadlineMs: number, answered: Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(fault("NT_DATABASE_AWAY", { got: `no answer for ${deadlineMs} ms` })), deadlineMs);

@@ -8,6 +8,9 @@
  * COMMIT has a deadline of the client's, because statement_timeout does not bound it. Its command tag is read: an
  * aborted transaction answers ROLLBACK and no error. A connection whose COMMIT was not answered is destroyed, never
  * given back: what became of it is found out by a fenced update (settle.ts, resolve).
+ *
+ * What begins a transaction or undoes a part of it has a deadline too: on a line that went dead no answer comes, and a
+ * group would wait for it with all of its members.
  */
 import { randomBytes } from "node:crypto";
 import { defaults } from "../core/defaults.ts";
@@ -20,7 +23,7 @@ import type {
   TransactionLimits,
 } from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
-import { type Connections, isBroken } from "./connections.ts";
+import { type Connections, isBroken, within } from "./connections.ts";
 import { type Answer, ask, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
 import { settle } from "./settle.ts";
 
@@ -40,7 +43,7 @@ export async function begin(connections: Connections, limits: TransactionLimits,
   const lane = randomBytes(12).toString("hex");
   try {
     // Sent together: one round trip where the driver pipelines.
-    await Promise.all([
+    const begun = Promise.all([
       ask(client, "begin isolation level read committed"),
       ask(client, {
         ...connections.named(LIMITS),
@@ -48,6 +51,7 @@ export async function begin(connections: Connections, limits: TransactionLimits,
         values: [lane, String(limits.idleMs), String(limits.lockMs), String(limits.statementMs)],
       }),
     ]);
+    await within(defaults.statementDeadlineMs, begun);
   } catch (error) {
     connections.release(client, true);
     throw error;
@@ -63,6 +67,10 @@ class PostgresTransaction implements Transaction {
   #over = false;
   #savepoint: string | undefined;
   #role = false;
+  /** Statements under way. */
+  #pending = 0;
+  /** An error after which the connection must not serve anybody else. */
+  #broken = false;
   rollbackCause: unknown;
 
   constructor(connections: Connections, client: ClientLike, lane: string, worker: string) {
@@ -87,7 +95,13 @@ class PostgresTransaction implements Transaction {
   async rollbackTo(name: string): Promise<void> {
     const unsent = this.#savepoint === name;
     this.#savepoint = undefined;
-    if (!unsent) await ask(this.#client, `rollback to savepoint "${name}"`);
+    if (unsent) return;
+    try {
+      await within(defaults.statementDeadlineMs, ask(this.#client, `rollback to savepoint "${name}"`));
+    } catch (error) {
+      this.#broken ||= isBroken(error);
+      throw error;
+    }
   }
 
   send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
@@ -138,8 +152,9 @@ class PostgresTransaction implements Transaction {
     }
   }
 
-  async rollback(): Promise<void> {
+  async rollback(hurry = false): Promise<void> {
     if (this.#over) return;
+    if (this.#broken || (hurry && this.#pending > 0)) return this.#end(true);
     let timer: NodeJS.Timeout | undefined;
     try {
       const deadline = new Promise<undefined>((resolve) => {
@@ -165,17 +180,25 @@ class PostgresTransaction implements Transaction {
   /** A statement, and the savepoint before it: in one write, because a write costs more than the savepoint does. */
   async #send(query: DriverQuery): Promise<Answer> {
     const name = this.#savepoint;
-    if (name === undefined) return ask(this.#client, query);
     this.#savepoint = undefined;
-    const [, result] = await inOneWrite(this.#client, () =>
-      Promise.all([ask(this.#client, `savepoint "${name}"`), ask(this.#client, query)]),
-    );
-    return result;
+    this.#pending++;
+    try {
+      if (name === undefined) return await ask(this.#client, query);
+      const [, result] = await inOneWrite(this.#client, () =>
+        Promise.all([ask(this.#client, `savepoint "${name}"`), ask(this.#client, query)]),
+      );
+      return result;
+    } catch (error) {
+      this.#broken ||= isBroken(error);
+      throw error;
+    } finally {
+      this.#pending--;
+    }
   }
 
   #end(destroy: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    this.#connections.release(this.#client, destroy);
+    this.#connections.release(this.#client, destroy || this.#broken);
   }
 }

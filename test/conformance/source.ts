@@ -74,6 +74,16 @@ export function sourceConformance(one: SourceCase): void {
         expect.soft(source.verify(request), what).toMatchObject({ ok: false, status: 401 });
     });
 
+    // A request without the header of its id skipped the dedupe of another product (open-mercato/open-mercato#1343).
+    test("refuses a message whose id is missing or empty: it is never taken without one", () => {
+      const name = one.headers.id;
+      if (name === undefined) return;
+      const { [name]: _, ...without } = good.headers;
+      for (const headers of [without, { ...without, [name]: "" }]) {
+        expect.soft(source.verify(incoming({ ...good, headers }))).toMatchObject({ ok: false });
+      }
+    });
+
     test("refuses an id or a time that is sent twice: two readers could see two different ones", () => {
       for (const name of [one.headers.id, one.headers.time]) {
         if (name === undefined) continue;

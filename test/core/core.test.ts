@@ -1,5 +1,6 @@
-import { inspect } from "node:util";
+import { format, inspect } from "node:util";
 import fc from "fast-check";
+import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { backoffMs, retryPolicy } from "../../src/core/backoff.ts";
 import { checkOptions, fault, isFault, nearest, RetryError } from "../../src/core/errors.ts";
@@ -7,6 +8,14 @@ import { idTimeMs, isUuid, lowestId, uuidv7 } from "../../src/core/id.ts";
 import { readSecrets, Secret } from "../../src/core/secret.ts";
 import { checkName, topicLike } from "../../src/core/topic.ts";
 import { digest } from "../../src/runtime/arrival.ts";
+
+/** As the command line logs. */
+function structuredLog(fields: object): string {
+  let line = "";
+  const log = pino({ serializers: { error: pino.stdSerializers.err } }, { write: (text) => void (line += text) });
+  log.info(fields, "event");
+  return line;
+}
 
 const policy = fc.record({
   maxAttempts: fc.integer({ min: 1, max: 100 }),
@@ -117,6 +126,9 @@ describe("a secret", () => {
       JSON.stringify({ secret }),
       inspect(secret),
       inspect({ a: [secret] }, { depth: 9 }),
+      format("%s %o %j", secret, secret, secret),
+      structuredLog({ secret, error: new Error("with a cause", { cause: { secret } }) }),
+      Object.entries(secret).join(),
     ];
     for (const text of shown) expect(text).not.toContain("hunter2");
     expect(secret.reveal()).toBe("hunter2");

@@ -22,15 +22,15 @@ const many = (topic: string, n: number) => Array.from({ length: n }, (_, i) => (
 describe("group settlement", () => {
   test("many short handlers share a transaction, at most 60 of them", async () => {
     const nt = db.open();
-    nt.on("shared", { concurrency: 300 }, async (_, { tx }) => {
+    nt.on("shared", { concurrency: 1_000 }, async (_, { tx }) => {
       await tx.query(
         "insert into effect (name, n) select 'shared', (pg_current_xact_id()::text::bigint % 2000000000)::int",
       );
     });
-    await nt.sendMany(many("shared", 600));
+    await nt.sendMany(many("shared", 3_000));
     await nt.start();
-    await completed("shared", 600);
-    expect(await count("shared")).toBe(600);
+    await completed("shared", 3_000);
+    expect(await count("shared")).toBe(3_000);
     const sizes = await db.rows<{ n: number }>(
       "select count(*)::int as n from effect where name = 'shared' group by effect.n",
     );
@@ -62,7 +62,7 @@ describe("group settlement", () => {
   test.each([
     ["set local role pg_monitor", "current_user = 'pg_monitor'"],
     ["select set_config('app.tenant', 'me', true)", "current_setting('app.tenant', true) = 'me'"],
-    ["set constraints all deferred", "false"],
+    ["set local statement_timeout = 54321", "current_setting('statement_timeout') = '54321ms'"],
     ["create temporary table leaked () on commit drop", "to_regclass('leaked') is not null"],
     [
       "select pg_advisory_xact_lock(42)",
@@ -120,7 +120,8 @@ describe("group settlement", () => {
     });
     await nt.sendMany(many("wait", 60));
     await nt.start();
-    await completed("wait", 59);
+    // With PostgreSQL's own patience the group stood still, its rows locked: 65 jobs a second on 1,000 hot rows instead of 10,143.
+    await completed("wait", 59, 4_500);
     await blocker.query("commit");
     blocker.release();
     await completed("wait", 60);

@@ -114,7 +114,10 @@ describe("the answers of an inbox", () => {
     const read = stripeRequest(event("e"));
     await read.text();
     const answer = await inbox.receive(read);
-    expect([answer.status, await answer.json()]).toMatchObject([500, { code: "NT_BODY_PARSED" }]);
+    expect([answer.status, await answer.json()]).toMatchObject([
+      500,
+      { code: "NT_BODY_PARSED", next: expect.stringMatching(/before .*express\.json/) },
+    ]);
   });
 
   test("any bytes, correctly signed, are stored byte for byte or refused with 4xx, and no two ids merge", async () => {

@@ -90,6 +90,11 @@ describe("the embedded database", () => {
     wrong.password = "guess";
     await expect(ask(wrong.href, "select 1")).rejects.toThrow(/password/);
     await ask(server.url, "create table kept (n int)");
+    await ask(server.url, "create schema nevertwice");
+    await ask(server.url, "create table stock (n int)");
+    expect(await ask(server.url, "select schemaname as s from pg_tables where tablename = 'stock'")).toEqual({
+      s: "public",
+    });
     await server.leave();
     await server.leave();
     expect(alive(server.pid)).toBe(false);

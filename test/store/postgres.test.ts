@@ -14,7 +14,7 @@ describe("a pool of our own, pipelined, with prepared statements", () => {
   });
 });
 
-describe("the user's pool, a database whose defaults are wrong for us", () => {
+describe("the user's pool, a schema of another name, a database whose defaults are wrong for us", () => {
   storeConformance(async () => {
     const { url, drop } = await freshDatabase();
     const name = new URL(url).pathname.slice(1);
@@ -26,7 +26,7 @@ describe("the user's pool, a database whose defaults are wrong for us", () => {
     await admin.query(`alter database ${name} set timezone = 'Asia/Kathmandu'`);
     await admin.end();
     const pool = new pg.Pool({ connectionString: url, max: 12 });
-    const store = new PostgresStore(pool, { schema: "nevertwice", logger: keepingLogger() });
+    const store = new PostgresStore(pool, { schema: 'Än "other" schema', logger: keepingLogger() });
     return {
       store,
       async close() {

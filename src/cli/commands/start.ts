@@ -70,7 +70,8 @@ export const start: Command = {
     await serving?.close();
     await nt.stop({ deadlineMs });
     log.info({}, "stopped");
-    return 0;
+    // A handler that did not heed its signal is given up; it would keep the process alive.
+    process.exit(0);
   },
 };
 

@@ -133,8 +133,11 @@ export interface Transaction {
   readonly rollbackCause: unknown;
   /** Reads the command tag. `unknown`: no answer within the client's deadline; the connection is destroyed. */
   commit(): Promise<"committed" | "rolled-back" | "unknown">;
-  /** Rolls back and gives the connection back; destroys it when that fails. Never throws. */
-  rollback(): Promise<void>;
+  /**
+   * Rolls back and gives the connection back; destroys it when that fails. In a hurry a statement that is under way is not
+   * waited for: the connection goes at once, and the server rolls back when the statement has ended. Never throws.
+   */
+  rollback(hurry?: boolean): Promise<void>;
 }
 
 export interface Durability {

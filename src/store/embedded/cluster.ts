@@ -39,7 +39,12 @@ export async function answers(state: State, database: string): Promise<boolean> 
     await client.connect();
     if (database === "postgres") {
       const { rows } = await client.query("select from pg_database where datname = 'nevertwice'");
-      if (rows.length === 0) await client.query("create database nevertwice");
+      if (rows.length === 0) {
+        await client.query("create database nevertwice");
+        // The schema of a role's own name comes first by default, and ours has it: a table that somebody makes without a
+        // schema would stand among ours.
+        await client.query("alter role nevertwice set search_path = public");
+      }
     }
     return true;
   } catch {

@@ -1,0 +1,41 @@
+import { describe, expect, test } from "vitest";
+import { until } from "../support/database.ts";
+import { testDatabase } from "../support/instance.ts";
+
+const db = testDatabase();
+const count = async (name: string): Promise<number> =>
+  (await db.rows("select from effect where name = $1", [name])).length;
+const many = (topic: string, n: number) => Array.from({ length: n }, (_, i) => ({ topic, payload: { i } }));
+
+describe("a consumer whose handlers do not end", () => {
+  // A queue of another consumer stopped behind one poison message (graphile/worker#254): here what hangs hangs in JavaScript,
+  // in an open transaction, or in the database, as many at a time as its concurrency lets it.
+  test.each(["before tx", "with tx open", "in a statement"] as const)(
+    "hanging %s, holds up no other consumer",
+    async (where) => {
+      const nt = db.open();
+      const [stuck, quick] = [`stuck ${where}`.replaceAll(" ", "-"), `quick ${where}`.replaceAll(" ", "-")];
+      let hanging = 0;
+      let release = (): void => {};
+      const released = new Promise<void>((resolve) => (release = resolve));
+      nt.on(stuck, { concurrency: 20, group: false, retry: { maxAttempts: 1 } }, async (_, { tx, signal }) => {
+        const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+        hanging++;
+        if (where !== "before tx") await tx.query("select 1");
+        if (where === "in a statement") await tx.query("select pg_sleep(30)");
+        await Promise.race([released, aborted]);
+      });
+      nt.on(quick, async (_, { tx }) => void (await tx.query("insert into effect (name) values ($1)", [quick])));
+      await nt.sendMany(many(stuck, 40));
+      await nt.start();
+      await until("they hang", () => hanging === 20);
+      await nt.sendMany(many(quick, 100));
+      await until("the others are done", async () => (await count(quick)) === 100, 5_000);
+      // And a stop does not wait for statements that it has given up: it took as long as the longest of them.
+      const began = performance.now();
+      await nt.stop({ deadlineMs: 0 });
+      expect(performance.now() - began).toBeLessThan(5_000);
+      release();
+    },
+  );
+});
