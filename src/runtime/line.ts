@@ -55,7 +55,15 @@ export class Line {
     return room;
   }
 
-  hasRoom(): boolean {
+  /**
+   * Whether one whose lease ran out may be taken over: it starts now, or waits first in line. Only one waits: where all
+   * handlers hang, another worker may have a slot for the rest.
+   */
+  takesOver(): boolean {
+    return this.#hasRoom() || this.#items[0]?.alone !== true;
+  }
+
+  #hasRoom(): boolean {
     return this.#running < this.consumer.concurrency;
   }
 
@@ -76,7 +84,7 @@ export class Line {
 
   /** The next delivery, when a slot is free. */
   start(): Item | undefined {
-    if (!this.hasRoom()) return undefined;
+    if (!this.#hasRoom()) return undefined;
     const item = this.#items.shift();
     if (item === undefined) return undefined;
     this.#running++;

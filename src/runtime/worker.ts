@@ -146,20 +146,14 @@ export class Worker {
     if (wants.length === 0) return false;
     if (sweep) this.#sweptAt = now;
     const claimed = await this.#host.store.claim(wants, this.#host.leaseMs);
-    const counts = new Map<string, number>();
     for (const one of claimed) {
-      counts.set(one.consumer, (counts.get(one.consumer) ?? 0) + 1);
       this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
       this.#hold(one);
     }
-    for (const line of this.#lines.values()) {
-      const asked = wants.find((want) => want.consumer === line.consumer.name)?.limit;
-      if (asked !== undefined) line.claimed(claimed, asked);
-      this.#dispatch(line);
-    }
+    for (const { consumer, limit } of wants) this.#lines.get(consumer)?.claimed(claimed, limit);
+    for (const line of this.#lines.values()) this.#dispatch(line);
     if (claimed.length > 0) this.#empty = 0;
-    const full = wants.some((want) => (counts.get(want.consumer) ?? 0) >= want.limit);
-    return full && [...this.#lines.values()].some((line) => line.wants() > 0);
+    return [...this.#lines.values()].some((line) => line.mayHaveMore && line.wants() > 0);
   }
 
   /**
@@ -169,11 +163,16 @@ export class Worker {
   async #takeOver(): Promise<void> {
     const now = this.#clock.monotonic();
     if (now - this.#tookOverAt < this.#host.leaseMs / 5) return;
+    // Until none is left; where no more may wait or run here, the next round goes on with it.
+    this.#tookOverAt = -Infinity;
     while (this.#alone < defaults.concurrency && !this.#suspect && !this.#stopping) {
-      const open = [...this.#lines.values()].filter((line) => line.hasRoom()).map((line) => line.consumer.name);
-      if (open.length === 0) break;
+      const open = [...this.#lines.values()].filter((line) => line.takesOver()).map((line) => line.consumer.name);
+      if (open.length === 0) return;
       const claimed = await this.#host.store.takeOver(open, this.#host.leaseMs, this.#host.worker);
-      if (claimed === undefined) break;
+      if (claimed === undefined) {
+        this.#tookOverAt = now;
+        return;
+      }
       this.#hold(claimed);
       this.#alone++;
       const line = this.#lines.get(claimed.consumer);
@@ -192,7 +191,6 @@ export class Worker {
       line.addFirst({ claimed, alone: true, reruns: 0 });
       this.#dispatch(line);
     }
-    this.#tookOverAt = now;
   }
 
   #hold(claimed: Claimed): void {
@@ -208,6 +206,8 @@ export class Worker {
       const item = line.start();
       if (item === undefined) break;
       this.#burst++;
+      // Another whose lease ran out may wait in its place.
+      if (item.alone) this.#alarm.ring();
       this.#execute(line, item);
     }
     // Handlers that never wait would otherwise run one after another while settlements and claims stand unsent.

@@ -39,3 +39,29 @@ describe("a consumer whose handlers do not end", () => {
     },
   );
 });
+
+describe("a consumer that is busy", () => {
+  // All its handlers were running whenever it looked, so what a killed worker had left waited until nothing else did.
+  test("takes over what a killed worker left, before what came after it", async () => {
+    const nt = db.open();
+    let handled = 0;
+    let at = 0;
+    nt.on<{ i: number }>("busy", { concurrency: 2 }, async ({ i }) => {
+      handled++;
+      if (i === 999) at = handled;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    });
+    await nt.sendMany(many("busy", 999));
+    const { id } = await nt.send("busy", { i: 999 });
+    await nt.start();
+    await until("it is busy", () => handled > 20);
+    await db.rows("update nevertwice.delivery set state = 'leased', claim = 7, due_at = now() where message_id = $1", [
+      id,
+    ]);
+    const before = handled;
+    await until("it is taken over", () => at > 0);
+    // A look each 400 ms at this lease: some 40 handlers; the rest is for slow machines. Without it some 900.
+    expect(at - before).toBeLessThan(300);
+    await nt.stop({ deadlineMs: 1_000 });
+  });
+});
