@@ -9,6 +9,7 @@ export type { RetryPolicy } from "./core/backoff.ts";
 export type { Clock, Random } from "./core/ports/clock.ts";
 export type { Logger } from "./core/ports/logger.ts";
 export type { Accepted, Incoming, RefusalReason, Refused, Source, Verdict } from "./core/ports/source.ts";
+export type { OutboxTx } from "./core/ports/outbox.ts";
 export type { Durability, QueryResult } from "./core/ports/store.ts";
 export type {
   ConsumerOptions,
@@ -17,6 +18,7 @@ export type {
   InboxOptions,
   Message,
   NevertwiceOptions,
+  OutboxOptions,
   PoolLike,
   SendOptions,
   Sent,

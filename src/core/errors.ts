@@ -154,6 +154,12 @@ const catalogue = {
     next: "Nothing was sent. Send a plain value, a string or bytes.",
     canRetry: false,
   },
+  NT_SEND_TX: {
+    expected:
+      "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex, Prisma or TypeORM hand it over",
+    next: "Nothing was sent. Begin the transaction first, or leave `tx` out to send at once.",
+    canRetry: false,
+  },
   NT_NOT_FOUND: {
     expected: "the id of a message or a delivery that is kept",
     next: "Look it up with `nevertwice list`.",

@@ -1,16 +1,21 @@
 import { defaults } from "../core/defaults.ts";
-import { fault } from "../core/errors.ts";
-import type { Clock } from "../core/ports/clock.ts";
+import { checkOptions, fault } from "../core/errors.ts";
+import type { Clock, Random } from "../core/ports/clock.ts";
+import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { Acceptance, Arrival, Store } from "../core/ports/store.ts";
-import type { Sent } from "./face.ts";
+import { arrival, ownParcel } from "./arrival.ts";
+import type { SendOptions, Sent } from "./face.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { Tally } from "./tally.ts";
 
 export interface AcceptingHost {
   readonly clock: Clock;
+  readonly random: Random;
   store(): Promise<Store>;
   /** Called after each commit that made something due. */
   hint(): void;
+  /** Called where somebody else's commit will. */
+  hintLater(): void;
 }
 
 /** The way in of all messages of this process, from outside and our own: they share their commits. */
@@ -43,12 +48,26 @@ export class Accepting {
     return accepted;
   }
 
-  /** As `accept`, for a message of our own: offered three times, then NT_ACCEPT_UNKNOWN. */
-  async send(one: Arrival): Promise<Sent> {
+  /** Messages of our own, each in a commit of ours, or all in the transaction that is handed over. */
+  async sendMany(
+    messages: readonly ({ readonly topic: string; readonly payload: unknown } & SendOptions)[],
+    tx: OutboxTx | undefined,
+  ): Promise<Sent[]> {
+    const arrivals = messages.map(({ topic, payload, ...options }) => {
+      checkOptions("send()", options, ["key", "delayMs", "tenant"]);
+      return arrival(ownParcel(topic, payload, options), this.#host.clock, this.#host.random);
+    });
+    if (tx === undefined) return Promise.all(arrivals.map((one) => this.#send(one)));
+    const accepted = await (await this.#host.store()).sendIn(tx, arrivals);
+    this.#host.hintLater();
+    return accepted.map(sent);
+  }
+
+  /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. */
+  async #send(one: Arrival): Promise<Sent> {
     for (let tries = 1; ; tries++) {
       try {
-        const accepted = await this.accept(one);
-        return { id: accepted.id, kind: accepted.kind === "replayed" ? "duplicate" : accepted.kind };
+        return sent(await this.accept(one));
       } catch (cause) {
         if (tries < 3) continue;
         throw fault("NT_ACCEPT_UNKNOWN", {
@@ -72,4 +91,8 @@ export class Accepting {
   flush(): Promise<void> {
     return this.#copies.flush();
   }
+}
+
+function sent({ id, kind }: Acceptance): Sent {
+  return { id, kind: kind === "replayed" ? "duplicate" : kind };
 }

@@ -1,6 +1,7 @@
 import type { RetryPolicy } from "../core/backoff.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
+import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { QueryResult, Store, StoredMessage } from "../core/ports/store.ts";
 
 /** A message as a handler sees it. */
@@ -40,6 +41,15 @@ export interface SendOptions {
   /** First due this much later. */
   readonly delayMs?: number;
   readonly tenant?: string;
+}
+
+export interface OutboxOptions extends SendOptions {
+  /**
+   * A transaction of yours, from pg, postgres.js, Drizzle, Kysely, Knex, Prisma or TypeORM: the message leaves only if it
+   * commits. Nobody can be told before that: workers find it within two seconds where this process lives on, else at
+   * their next poll.
+   */
+  readonly tx?: OutboxTx;
 }
 
 export interface Sent {

@@ -3,6 +3,8 @@ import type { Clock } from "../core/ports/clock.ts";
 /** Between two hints at least. */
 const LEAST_MS = 5;
 const MOST_MS = 50;
+/** How long after a send into somebody's transaction its COMMIT is still expected. */
+const LATER_MS = 2_000;
 
 /**
  * "Something is due": sent after COMMIT, in a transaction of its own, and coalesced. While one hint is under way all
@@ -18,6 +20,9 @@ export class Hints {
   #again = false;
   /** Not before this. */
   #nextAt = -Infinity;
+  #laterUntil = -Infinity;
+  #laterMs = 0;
+  #cancelLater: (() => void) | undefined;
 
   constructor(send: () => Promise<void>, clock: Clock) {
     this.#send = send;
@@ -33,6 +38,27 @@ export class Hints {
     const wait = this.#nextAt - this.#clock.monotonic();
     if (wait <= 0) void this.#run();
     else this.#clock.after(wait, () => void this.#run());
+  }
+
+  /** For what somebody else's COMMIT will make due: now and then for a while, from soon to seldom. */
+  giveLater(give: () => void): void {
+    this.#laterUntil = this.#clock.monotonic() + LATER_MS;
+    this.#laterMs = 10;
+    if (this.#cancelLater === undefined) this.#later(give);
+  }
+
+  stop(): void {
+    this.#cancelLater?.();
+    this.#laterUntil = -Infinity;
+  }
+
+  #later(give: () => void): void {
+    this.#cancelLater = this.#clock.after(this.#laterMs, () => {
+      this.#cancelLater = undefined;
+      give();
+      this.#laterMs *= 2;
+      if (this.#clock.monotonic() < this.#laterUntil) this.#later(give);
+    });
   }
 
   async #run(): Promise<void> {

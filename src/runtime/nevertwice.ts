@@ -3,13 +3,22 @@ import { defaults } from "../core/defaults.ts";
 import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
+import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { Store } from "../core/ports/store.ts";
 import { checkName, OWN } from "../core/topic.ts";
 import { Accepting } from "./accepting.ts";
-import { arrival, ownParcel } from "./arrival.ts";
 import { consumer, type Consumer } from "./consumer.ts";
-import type { ConsumerOptions, Database, Handler, InboxOptions, NevertwiceOptions, SendOptions, Sent } from "./face.ts";
+import type {
+  ConsumerOptions,
+  Database,
+  Handler,
+  InboxOptions,
+  NevertwiceOptions,
+  OutboxOptions,
+  SendOptions,
+  Sent,
+} from "./face.ts";
 import { Hints } from "./hints.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
@@ -77,8 +86,10 @@ export class Runtime {
     this.#logger = options.logger ?? consoleLogger;
     this.#accepting = new Accepting({
       clock: this.#clock,
+      random: this.#random,
       store: () => this.ready(),
       hint: () => this.#hint(),
+      hintLater: () => this.#hints.giveLater(() => this.#hint()),
     });
     this.#refusals = new Tally(
       async (counts) =>
@@ -131,21 +142,22 @@ export class Runtime {
 
   /**
    * Sends to a topic of our own. Resolves after the COMMIT that holds the message and its deliveries; with a `key`, a
-   * second call within the dedupe window is absorbed. Throws NT_PAYLOAD, NT_OPTION, and NT_ACCEPT_UNKNOWN.
+   * second call within the dedupe window is absorbed. With `tx` it is written in your transaction, leaves only if that
+   * commits, and a rollback sends nothing. Throws NT_PAYLOAD, NT_OPTION, NT_SEND_TX, and NT_ACCEPT_UNKNOWN.
    */
-  async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
-    checkOptions("send()", options, ["key", "delayMs", "tenant"]);
-    return this.#accepting.send(arrival(ownParcel(topic, payload, options), this.#clock, this.#random));
+  async send(topic: string, payload: unknown, options: OutboxOptions = {}): Promise<Sent> {
+    const { tx, ...rest } = options;
+    const [sent] = await this.sendMany([{ topic, payload, ...rest }], tx === undefined ? {} : { tx });
+    return sent as Sent;
   }
 
-  /** Sends many; they share their commits. The answers are in the order of the messages. */
+  /** Sends many; they share their commits, or go into your transaction together. The answers are in the order of the messages. */
   async sendMany(
     messages: readonly ({ readonly topic: string; readonly payload: unknown } & SendOptions)[],
+    options: { readonly tx?: OutboxTx } = {},
   ): Promise<Sent[]> {
-    const arrivals = messages.map(({ topic, payload, ...options }) =>
-      arrival(ownParcel(topic, payload, options), this.#clock, this.#random),
-    );
-    return Promise.all(arrivals.map((one) => this.#accepting.send(one)));
+    checkOptions("sendMany()", options, ["tx"]);
+    return this.#accepting.sendMany(messages, options.tx);
   }
 
   /** Opens the database, brings the schema up to date as `migrate` says, and declares the consumers. */
@@ -195,6 +207,7 @@ export class Runtime {
   async stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     if (this.#stopped) return;
     this.#housekeeping?.stop();
+    this.#hints.stop();
     await this.#unlisten?.();
     await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
     await this.#accepting.drained();

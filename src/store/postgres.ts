@@ -1,6 +1,7 @@
 import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
+import type { OutboxTx } from "../core/ports/outbox.ts";
 import type {
   Acceptance,
   Arrival,
@@ -22,6 +23,7 @@ import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
 import { channel, HINT, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
+import { sendIn } from "./outbox.ts";
 import { Preparing } from "./preparing.ts";
 import { recordSuperseded, resolve, type Resolution, settle } from "./settle.ts";
 import { beginStep, finishStep } from "./step.ts";
@@ -144,6 +146,10 @@ export class PostgresStore implements Store {
   accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
     // Planning it costs as much as twenty rows; it has one good plan, whatever it is given.
     return accept((text, values) => this.#accepting.run(text, values), arrivals);
+  }
+
+  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
+    return sendIn(tx, arrivals, (text) => this.#connections.placed(text));
   }
 
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {

@@ -5,6 +5,8 @@
  * when the delivery has another; what comes back says which rows were really written.
  */
 
+import type { OutboxTx } from "./outbox.ts";
+
 /** A message on its way in. Hashes are the first 16 bytes of sha-256, in hex. */
 export interface Arrival {
   /** UUIDv7 made by this process. */
@@ -161,6 +163,8 @@ export interface Store {
    * each arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
    */
   accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+  /** Sends messages of our own in the caller's transaction: they leave only if it commits. Throws NT_SEND_TX. */
+  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
   /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]>;
   /**

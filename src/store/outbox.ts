@@ -1,0 +1,73 @@
+/**
+ * The outbox: sending in the caller's own transaction, whatever they hold it in.
+ *
+ * Libraries agree on nothing but that a text goes in and rows come out, so all goes in as one JSON text, to a function in
+ * the database (migrations/0002_send.sql) that does what `accept` does. Only the shape of what they hand over is looked at;
+ * none of them is imported.
+ */
+import { fault } from "../core/errors.ts";
+import type { OutboxTx } from "../core/ports/outbox.ts";
+import type { Acceptance, Arrival } from "../core/ports/store.ts";
+
+// send: in the caller's transaction. $1 messages, as JSON.
+const SEND = `-- send
+select s.n, s.id, s.outcome
+from nevertwice.send_all($1::json) s`;
+
+interface Row {
+  readonly n: number | string;
+  readonly id: string;
+  readonly outcome: "accepted" | "duplicate" | "conflict";
+}
+
+/** Sends in the caller's transaction; the outcomes in the order of the arrivals. Throws NT_SEND_TX. */
+export async function sendIn(
+  tx: OutboxTx,
+  arrivals: readonly Arrival[],
+  place: (text: string) => string,
+): Promise<readonly Acceptance[]> {
+  const messages = arrivals.map((one) => ({
+    topic: one.topic,
+    body: Buffer.from(one.body).toString("base64"),
+    // Its id was its key only because it had none.
+    key: one.key === one.id ? null : one.key,
+    delayMs: one.delayMs ?? 0,
+    tenant: one.tenant,
+  }));
+  let rows: readonly Row[];
+  try {
+    rows = await run(tx, place(SEND), JSON.stringify(messages));
+  } catch (cause) {
+    if (/NT_SEND_TX/.test(String(cause)))
+      throw fault("NT_SEND_TX", { got: "a connection outside of a transaction", cause });
+    throw cause;
+  }
+  const found = new Map(rows.map((row) => [Number(row.n), row]));
+  return arrivals.map((_, i) => {
+    const row = found.get(i + 1);
+    if (row === undefined) throw fault("NT_SEND_TX", { got: "an answer without rows" });
+    return { kind: row.outcome, id: row.id };
+  });
+}
+
+/** By the shape of what was handed over. */
+async function run(tx: OutboxTx, text: string, json: string): Promise<readonly Row[]> {
+  if ("$queryRawUnsafe" in tx) return rowsOf(await tx.$queryRawUnsafe(text, json));
+  if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, [json]));
+  if ("executeQuery" in tx) {
+    const query = { kind: "RawNode", sqlFragments: [text], parameters: [] } as const;
+    return rowsOf(await tx.executeQuery({ query, queryId: { queryId: "nevertwice" }, sql: text, parameters: [json] }));
+  }
+  if ("raw" in tx) return rowsOf(await tx.raw(text.replace("$1", "?"), [json]));
+  if ("query" in tx && typeof tx.query === "function") return rowsOf(await tx.query(text, [json]));
+  if ("execute" in tx) {
+    // Text alone: the JSON travels as hexadecimal digits, which need no quoting.
+    const literal = `convert_from(decode('${Buffer.from(json).toString("hex")}', 'hex'), 'UTF8')`;
+    return rowsOf(await tx.execute(text.replace("$1", literal)));
+  }
+  throw fault("NT_SEND_TX", { got: `${typeof tx} without a way to query` });
+}
+
+function rowsOf(answer: unknown): readonly Row[] {
+  return Array.isArray(answer) ? answer : (((answer as { rows?: unknown } | null)?.rows ?? []) as readonly Row[]);
+}
