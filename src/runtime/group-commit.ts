@@ -1,3 +1,5 @@
+import { sqlState } from "../core/sql-state.ts";
+
 /**
  * Many callers share one durable statement.
  *
@@ -111,12 +113,4 @@ interface Entry<Item, Result> {
 function blamesAnItem(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && /^(?:2[0-9A-Z]|40|42|54|55)/.test(state);
-}
-
-/** The SQLSTATE of a driver's error, also where it is the cause of one of ours. */
-export function sqlState(error: unknown): string | undefined {
-  if (typeof error !== "object" || error === null) return undefined;
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  if (typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return code;
-  return cause === undefined ? undefined : sqlState(cause);
 }

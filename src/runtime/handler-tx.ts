@@ -5,7 +5,7 @@ import type { Claimed, QueryResult, Transaction } from "../core/ports/store.ts";
 import { arrival, bytesDigest, digest, ownParcel } from "./arrival.ts";
 import type { Consumer } from "./consumer.ts";
 import type { SendOptions, Sent, Tx } from "./face.ts";
-import { sqlState } from "./group-commit.ts";
+import { sqlState } from "../core/sql-state.ts";
 import type { Lanes } from "./lane.ts";
 import { judge } from "./statement.ts";
 import type { Turn } from "./turn.ts";

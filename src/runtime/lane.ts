@@ -23,7 +23,7 @@ import { defaults } from "../core/defaults.ts";
 import { fault, isFault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Claim, Store, Transaction } from "../core/ports/store.ts";
-import { sqlState } from "./group-commit.ts";
+import { sqlState } from "../core/sql-state.ts";
 import type { Permits } from "./permits.ts";
 import { Turn } from "./turn.ts";
 

@@ -8,6 +8,12 @@
 import { fault } from "../core/errors.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { Acceptance, Arrival } from "../core/ports/store.ts";
+import { sqlState } from "../core/sql-state.ts";
+
+// in transaction: an error (25P01) outside of one, where each statement commits by itself: whoever sends with `tx` means to be
+// able to take it back, and a pool handed over by mistake would send at once. Nothing else in SQL tells.
+const IN_TRANSACTION = `-- in transaction
+lock table nevertwice.consumer in access share mode`;
 
 // send: in the caller's transaction. $1 messages, as JSON.
 const SEND = `-- send
@@ -34,14 +40,13 @@ export async function sendIn(
     delayMs: one.delayMs ?? 0,
     tenant: one.tenant,
   }));
-  let rows: readonly Row[];
   try {
-    rows = await run(tx, place(SEND), JSON.stringify(messages));
+    await run(tx, place(IN_TRANSACTION));
   } catch (cause) {
-    if (/NT_SEND_TX/.test(String(cause)))
-      throw fault("NT_SEND_TX", { got: "a connection outside of a transaction", cause });
-    throw cause;
+    if (sqlState(cause) !== "25P01" && !/25P01|only be used in transaction blocks/.test(String(cause))) throw cause;
+    throw fault("NT_SEND_TX", { got: "a connection outside of a transaction", cause });
   }
+  const rows = await run(tx, place(SEND), JSON.stringify(messages));
   const found = new Map(rows.map((row) => [Number(row.n), row]));
   return arrivals.map((_, i) => {
     const row = found.get(i + 1);
@@ -51,18 +56,19 @@ export async function sendIn(
 }
 
 /** By the shape of what was handed over. */
-async function run(tx: OutboxTx, text: string, json: string): Promise<readonly Row[]> {
-  if ("$queryRawUnsafe" in tx) return rowsOf(await tx.$queryRawUnsafe(text, json));
-  if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, [json]));
+async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly Row[]> {
+  const values = json === undefined ? [] : [json];
+  if ("$queryRawUnsafe" in tx) return rowsOf(await tx.$queryRawUnsafe(text, ...values));
+  if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, values));
   if ("executeQuery" in tx) {
     const query = { kind: "RawNode", sqlFragments: [text], parameters: [] } as const;
-    return rowsOf(await tx.executeQuery({ query, queryId: { queryId: "nevertwice" }, sql: text, parameters: [json] }));
+    return rowsOf(await tx.executeQuery({ query, queryId: { queryId: "nevertwice" }, sql: text, parameters: values }));
   }
-  if ("raw" in tx) return rowsOf(await tx.raw(text.replace("$1", "?"), [json]));
-  if ("query" in tx && typeof tx.query === "function") return rowsOf(await tx.query(text, [json]));
+  if ("raw" in tx) return rowsOf(await tx.raw(text.replace("$1", "?"), values));
+  if ("query" in tx && typeof tx.query === "function") return rowsOf(await tx.query(text, values));
   if ("execute" in tx) {
     // Text alone: the JSON travels as hexadecimal digits, which need no quoting.
-    const literal = `convert_from(decode('${Buffer.from(json).toString("hex")}', 'hex'), 'UTF8')`;
+    const literal = `convert_from(decode('${Buffer.from(json ?? "").toString("hex")}', 'hex'), 'UTF8')`;
     return rowsOf(await tx.execute(text.replace("$1", literal)));
   }
   throw fault("NT_SEND_TX", { got: `${typeof tx} without a way to query` });

@@ -3,7 +3,8 @@ import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 
 const db = testDatabase();
-const messages = () => db.rows<{ key: string; topic: string }>("select key, topic from nevertwice.message order by key");
+const messages = () =>
+  db.rows<{ key: string; topic: string }>("select key, topic from nevertwice.message order by key");
 
 describe("the outbox", () => {
   test("a message leaves with the caller's COMMIT; a rollback sends nothing; the key is one with nt.send's", async () => {
@@ -19,19 +20,22 @@ describe("the outbox", () => {
     expect(await messages()).toEqual([]);
 
     await client.query("begin");
-    const sent = await nt.send("order.placed", { order: 1, "ü": "€" }, { key: "ü-1", tx: client });
+    const sent = await nt.send("order.placed", { order: 1, ü: "€" }, { key: "ü-1", tx: client });
     expect(sent.kind).toBe("accepted");
-    expect(await nt.send("order.placed", { order: 1, "ü": "€" }, { key: "ü-1", tx: client })).toEqual({ ...sent, kind: "duplicate" });
+    expect(await nt.send("order.placed", { order: 1, ü: "€" }, { key: "ü-1", tx: client })).toEqual({
+      ...sent,
+      kind: "duplicate",
+    });
     await client.query("commit");
     client.release();
     await until("it is there", () => got.length === 1);
-    expect(got).toEqual([{ order: 1, "ü": "€" }]);
+    expect(got).toEqual([{ order: 1, ü: "€" }]);
     // The hash in the database and the one in the process are the same: each absorbs what the other sent.
-    expect(await nt.send("order.placed", { order: 1, "ü": "€" }, { key: "ü-1" })).toEqual({ ...sent, kind: "duplicate" });
+    expect(await nt.send("order.placed", { order: 1, ü: "€" }, { key: "ü-1" })).toEqual({ ...sent, kind: "duplicate" });
     expect((await nt.send("order.placed", { order: 2 }, { key: "ü-1" })).kind).toBe("conflict");
     await nt.send("order.placed", 3, { key: "three" });
     const [row] = await db.rows("select * from nevertwice.send('order.placed', '3', key => 'three')");
-    expect(row["outcome"]).toBe("duplicate");
+    expect(row?.["outcome"]).toBe("duplicate");
   });
 
   test("SQL alone, and a trigger: the transaction's own rows and what they send commit together", async () => {
@@ -61,7 +65,10 @@ describe("the outbox", () => {
     const send = async (ordered: readonly string[]) => {
       const client = await db.pool.connect();
       await client.query("begin");
-      const sent = await nt.sendMany(ordered.map((key) => ({ topic: "bulk", payload: key, key })), { tx: client });
+      const sent = await nt.sendMany(
+        ordered.map((key) => ({ topic: "bulk", payload: key, key })),
+        { tx: client },
+      );
       await client.query("commit");
       client.release();
       return sent;

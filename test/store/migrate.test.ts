@@ -29,7 +29,10 @@ describe("migrations", () => {
       }),
     );
     expect(codes).toEqual(Array(10).fill(0));
-    expect(await db.rows("select number, name from together.migration")).toEqual([{ number: 1, name: "core" }]);
+    expect(await db.rows("select number, name from together.migration")).toEqual([
+      { number: 1, name: "core" },
+      { number: 2, name: "send" },
+    ]);
   });
 
   test("check refuses what is missing, and a database that is newer than the code", async () => {

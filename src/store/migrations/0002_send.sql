@@ -116,8 +116,7 @@ create function nevertwice.send(
   $$;
 
 -- Many at once, for drivers that know text alone: an array of {topic, body (base64), key, delayMs, tenant}; `n` is the place
--- in it. Keys go in by their hash, because two batches in any other order deadlock. Refused outside a transaction block,
--- where each statement commits by itself: whoever sends with `tx` means to be able to take it back.
+-- in it. Keys go in by their hash, because two batches in any other order deadlock.
 create function nevertwice.send_all(messages json)
   returns table (n int, id uuid, outcome text)
   language plpgsql volatile
@@ -125,9 +124,6 @@ create function nevertwice.send_all(messages json)
   declare
     one record;
   begin
-    if transaction_timestamp() = statement_timestamp() then
-      raise 'NT_SEND_TX: expected a transaction that has begun, got a connection outside of one' using errcode = '25P01';
-    end if;
     for one in
       select m.ordinality::int as n, m.value as message
       from json_array_elements(messages) with ordinality m
