@@ -15,10 +15,10 @@ import { sqlState } from "../core/sql-state.ts";
 const IN_TRANSACTION = `-- in transaction
 lock table nevertwice.consumer in access share mode`;
 
-// send: in the caller's transaction. $1 messages, as JSON.
+// send: in the caller's transaction. $1 messages, as the text of a JSON array: postgres.js would write one again for `json`.
 const SEND = `-- send
 select s.n, s.id, s.outcome
-from nevertwice.send_all($1::json) s`;
+from nevertwice.send_all($1::text::json) s`;
 
 interface Row {
   readonly n: number | string;
@@ -58,7 +58,6 @@ export async function sendIn(
 /** By the shape of what was handed over. */
 async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly Row[]> {
   const values = json === undefined ? [] : [json];
-  if ("$queryRawUnsafe" in tx) return rowsOf(await tx.$queryRawUnsafe(text, ...values));
   if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, values));
   if ("executeQuery" in tx) {
     const query = { kind: "RawNode", sqlFragments: [text], parameters: [] } as const;

@@ -3,11 +3,10 @@
  *
  * | library | what is handed over |
  * |---|---|
- * | pg, PGlite, TypeORM | a client, a transaction, an EntityManager or QueryRunner: `query(text, values)` |
+ * | pg, TypeORM | a client in a transaction, an EntityManager or a QueryRunner: `query(text, values)` |
  * | postgres.js | the `sql` of `sql.begin(sql => …)`: `unsafe(text, values)` |
  * | Kysely | the `trx` of `transaction().execute(trx => …)`: `executeQuery(…)` |
  * | Knex | the `trx` of `knex.transaction(trx => …)`: `raw(text, bindings)` |
- * | Prisma | the client of `$transaction(tx => …)`: `$queryRawUnsafe(text, …values)` |
  * | Drizzle | the `tx` of `db.transaction(tx => …)`: `execute(text)` |
  */
 export type OutboxTx =
@@ -15,5 +14,4 @@ export type OutboxTx =
   | { unsafe(text: string, values: any[]): PromiseLike<unknown> }
   | { executeQuery(query: any): PromiseLike<unknown> }
   | { raw(text: string, bindings: any): PromiseLike<unknown> }
-  | { $queryRawUnsafe(text: string, ...values: any[]): PromiseLike<unknown> }
   | { execute(text: any): PromiseLike<unknown> };
