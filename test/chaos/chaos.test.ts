@@ -21,7 +21,7 @@ const url = process.env["NT_TEST_URL"];
 const options = { seed: 20, url, log: () => {} };
 
 describe.each(Object.keys(scenarios))("%s", (scenario) => {
-  test("nothing is lost, nothing takes effect twice", { timeout: 120_000 }, async () => {
+  test("nothing is lost, nothing takes effect twice", { timeout: 300_000 }, async () => {
     const { result, unexpected } = await runScenario({ ...options, scenario, count: counts[scenario] ?? 1 });
     expect(unexpected).toEqual([]);
     expect(result).toMatchObject({ lost: 0, doubled: 0, unexpected: 0, drained: true, faults: counts[scenario] });
@@ -29,10 +29,11 @@ describe.each(Object.keys(scenarios))("%s", (scenario) => {
     expect(result.effects).toBeGreaterThan(20);
   });
 
-  // One canary of each: the rest by command, `--canary`.
+  // One canary of each: the rest by command, `--canary`. They prove the harness, not the server: once is enough.
+  if ((process.env["DATABASE_URL"] ?? "") !== "") return;
   test(
     `the harness would have seen it: ${scenarios[scenario]?.canaries[0]}`,
-    { timeout: 180_000, retry: 2 },
+    { timeout: 300_000, retry: 2 },
     async () => {
       const canary = scenarios[scenario]?.canaries[0];
       if (canary === undefined) throw new Error("a scenario without a canary proves nothing");
