@@ -1,7 +1,7 @@
 import path from "node:path";
 import { defineConfig } from "vitest/config";
 
-const shared = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
+const shared = { testTimeout: 120_000, hookTimeout: 120_000, pool: "forks" as const };
 const globalSetup = ["test/support/global-setup.ts"];
 // The examples import nevertwice by its own name; tests run them on the source.
 const alias = {
@@ -10,6 +10,8 @@ const alias = {
   "nevertwice/embedded": path.resolve("src/store/embedded/server.ts"),
   nevertwice: path.resolve("src/index.ts"),
 };
+
+const DEMO = "test/examples/demo.test.ts";
 
 export default defineConfig({
   test: {
@@ -27,11 +29,14 @@ export default defineConfig({
           ...shared,
           name: "postgres",
           include: ["test/{store,conformance,runtime,server,cli,examples}/*.test.ts"],
+          exclude: [DEMO],
           globalSetup,
         },
         resolve: { alias },
       },
       { test: { ...shared, name: "chaos", include: ["test/chaos/*.test.ts"], globalSetup }, resolve: { alias } },
+      // It promises a time on two cores: it has them to itself, after the others.
+      { test: { ...shared, name: "demo", include: [DEMO], sequence: { groupOrder: 1 } } },
     ],
   },
 });

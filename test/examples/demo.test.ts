@@ -27,7 +27,7 @@ async function play(...words: string[]): Promise<{ account: number[]; out: strin
   let out = "";
   child.stdout.on("data", (chunk) => (out += String(chunk)));
   child.stderr.on("data", (chunk) => (out += String(chunk)));
-  await until(`the account, in: ${out}`, () => ACCOUNT.test(out) || child.exitCode !== null, 60_000);
+  await until(`the account, in: ${out}`, () => ACCOUNT.test(out) || child.exitCode !== null, 120_000);
   const ms = performance.now() - began;
   // It stays up.
   const url = /listens on (\S+?),/.exec(out)?.[1] ?? "";
@@ -40,7 +40,7 @@ async function play(...words: string[]): Promise<{ account: number[]; out: strin
 
 test(
   "529 webhooks, 40 % of them twice or more, a worker killed: nothing lost, nothing twice; the same after a restart; twice as much once played again",
-  { timeout: 240_000 },
+  { timeout: 400_000 },
   async () => {
     const first = await play();
     const [sent = 0, accepted, duplicates = 0, refused, , dead, effects = 0, lost, doubled] = first.account;
