@@ -11,7 +11,8 @@
  * - Nobody waits long for a lock (5 ms, far below deadlock_timeout). The waiter leaves, the group commits what is
  *   done, the waiter runs again alone after that, and the group size is halved and grows again slowly.
  * - What leaks past a savepoint never runs in a group; neither does a step while `tx` is open (its request could carry
- *   a neighbour's uncommitted write outside). Both leave the groups for good, and so does whoever is slow.
+ *   a neighbour's uncommitted write outside). Both leave the groups for good. Whoever is slow leaves them for a while, longer
+ *   each time: it may have been the machine that stood still.
  * - Whoever is rolled back although it ran alone (a deferred constraint, a settlement that its own role may not write) has
  *   failed: it is counted, or it would run for ever.
  * - A settlement that matches fewer rows than members is an error of the statement, so the COMMIT that travels right
@@ -29,6 +30,9 @@ import { Turn } from "./turn.ts";
 
 /** A turn this long has no place in a group: its neighbours wait with their effects uncommitted. */
 const SLOW_MS = 250;
+/** How long it stays out at first, and at most. */
+const OUT_MS = 2_000;
+const MOST_OUT_MS = 600_000;
 /** A group that has worked this long commits: nobody's rows stay locked for longer. */
 const GROUP_MS = 100;
 /** Transactions of one consumer at a time: 4 leave idle what the wire costs, more only wait for each other's rows. */
@@ -57,20 +61,22 @@ export class Lanes {
   #runningAgain = 0;
   #drivers = 0;
   #size: number = defaults.groupMax;
-  grouped: boolean;
+  #mayGroup: boolean;
+  #outUntil = -Infinity;
+  #outMs = OUT_MS;
   #hurry = false;
 
   constructor(host: LanesHost, options: { timeoutMs: number; grouped: boolean }) {
     this.#host = host;
     this.#timeoutMs = options.timeoutMs;
-    this.grouped = options.grouped;
+    this.#mayGroup = options.grouped;
   }
 
   /** Queues for a transaction: shared, one's own, or one's own because it runs again. */
   enter(claim: Claim, how: "shared" | "alone" | "again"): Turn {
     const turn = new Turn(claim, how !== "shared");
     (how === "again" ? this.#again : this.#waiting).push(turn);
-    const most = this.grouped && this.#size > 1 ? GROUP_LANES : GROUP_LANES * 2;
+    const most = this.#grouped && this.#size > 1 ? GROUP_LANES : GROUP_LANES * 2;
     if (this.#drivers < most) {
       this.#drivers++;
       void this.#drive().finally(() => this.#drivers--);
@@ -81,6 +87,15 @@ export class Lanes {
   /** A shutdown has passed its deadline: no statement is waited for any more. */
   hurry(): void {
     this.#hurry = true;
+  }
+
+  get #grouped(): boolean {
+    return this.#mayGroup && this.#host.clock.monotonic() >= this.#outUntil;
+  }
+
+  #stayOut(): void {
+    this.#outUntil = this.#host.clock.monotonic() + this.#outMs;
+    this.#outMs = Math.min(this.#outMs * 2, MOST_OUT_MS);
   }
 
   async #drive(): Promise<void> {
@@ -106,7 +121,7 @@ export class Lanes {
 
   async #group(first: Turn): Promise<void> {
     const { store, clock, worker, leaseMs } = this.#host;
-    const single = first.alone || !this.grouped;
+    const single = first.alone || !this.#grouped;
     let tx: Transaction;
     try {
       tx = await store.begin(
@@ -136,7 +151,8 @@ export class Lanes {
         const verdict = await turn.ended;
         // Alone it may have waited for a lock, which says nothing about the handler.
         const slow = !single && clock.monotonic() - turnBegan > SLOW_MS;
-        if (turn.leaves || slow) this.grouped = false;
+        if (turn.leaves) this.#mayGroup = false;
+        if (slow) this.#stayOut();
         if (isLost(turn.error)) broken = true;
         if (verdict === "keep") kept.push(turn);
         else if (verdict === "again") waiters.push(turn);
@@ -149,7 +165,7 @@ export class Lanes {
       // A plan that DDL has made stale fails whoever comes next on this connection.
       const stale: boolean = sqlState(turn.error) === "0A000";
       const full: boolean = stale || kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
-      turn = single || broken || full || waiters.length > 0 || !this.grouped ? undefined : this.#nextMember();
+      turn = single || broken || full || waiters.length > 0 || !this.#grouped ? undefined : this.#nextMember();
     }
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
     else if (kept.length >= this.#size) this.#size = Math.min(defaults.groupMax, Math.ceil(this.#size * 1.1));

@@ -172,7 +172,10 @@ export class Runtime {
       this.#store = undefined;
       throw error;
     }
-    if (this.#undeclared) await (this.#declaring ??= this.#declare(store).finally(() => (this.#declaring = undefined)));
+    // Whoever comes while it is under way waits for it too: a message accepted before its consumer's row has no delivery.
+    while (this.#undeclared || this.#declaring !== undefined) {
+      await (this.#declaring ??= this.#declare(store).finally(() => (this.#declaring = undefined)));
+    }
     return store;
   }
 

@@ -2,7 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { Clock } from "../../src/core/ports/clock.ts";
 import { systemClock } from "../../src/runtime/system.ts";
 import { none } from "../../src/sources/credentials.ts";
+import { openStore } from "../../src/store/open.ts";
 import { testDatabase } from "../support/instance.ts";
+import { keepingLogger } from "../support/logger.ts";
 
 const db = testDatabase();
 const source = () => none({ acceptAnybody: true, key: { header: "x-id" }, topic: "t" });
@@ -55,4 +57,23 @@ test("a key that UTF-8 cannot hold is refused: two of them would be one", async 
   const nt = db.open();
   await expect(nt.send("t", {}, { key: "a\ud800" })).rejects.toThrow("NT_OPTION");
   expect((await nt.send("t", {}, { key: "a\u{1f600}" })).kind).toBe("accepted");
+});
+
+// The first batch declared the consumers; the second, sent while that was under way, did not wait for it: sixteen messages
+// were accepted before their consumer's row was there, and had no delivery.
+test("what is sent in the same breath as its consumer is declared has its delivery", async () => {
+  const store = await openStore(db.url, { schema: "nevertwice", logger: keepingLogger() });
+  const declare = store.declare.bind(store);
+  // Slower than an accept, as it is now and then.
+  const slow = async (...words: Parameters<typeof declare>) => {
+    await db.rows("select pg_sleep(0.3)");
+    return declare(...words);
+  };
+  const nt = db.open({ database: Object.assign(store, { declare: slow }) });
+  nt.on("same.breath", () => {});
+  await nt.sendMany(Array.from({ length: 200 }, (_, i) => ({ topic: "same.breath", payload: i })));
+  const owed = await db.rows(
+    "select from nevertwice.delivery d join nevertwice.message m on m.id = d.message_id where m.topic = 'same.breath'",
+  );
+  expect(owed).toHaveLength(200);
 });
