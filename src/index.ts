@@ -3,13 +3,14 @@ import { Runtime } from "./runtime/nevertwice.ts";
 import type { NevertwiceOptions } from "./runtime/face.ts";
 import { openStore } from "./store/open.ts";
 
-export { type ErrorCode, NevertwiceError, RetryError, TerminalError } from "./core/errors.ts";
+export { type ErrorCode, NevertwiceError, RetryError, SnoozeError, TerminalError } from "./core/errors.ts";
 export { Secret, type SecretOption } from "./core/secret.ts";
 export type { RetryPolicy } from "./core/backoff.ts";
 export type { Clock, Random } from "./core/ports/clock.ts";
 export type { Logger } from "./core/ports/logger.ts";
 export type { Accepted, Incoming, RefusalReason, Refused, Source, Verdict } from "./core/ports/source.ts";
 export type { OutboxTx } from "./core/ports/outbox.ts";
+export type { SchemaInput, SchemaOutput, StandardSchema } from "./core/ports/schema.ts";
 export type { Durability, QueryResult } from "./core/ports/store.ts";
 export type {
   ConsumerOptions,
@@ -26,6 +27,15 @@ export type {
   StepTools,
   Tx,
 } from "./runtime/face.ts";
+export type {
+  CancelOutcome,
+  Enqueued,
+  EnqueueOptions,
+  Job,
+  JobOptions,
+  ResultOptions,
+  UniqueOptions,
+} from "./runtime/job.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 

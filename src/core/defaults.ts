@@ -50,6 +50,12 @@ export const defaults = {
   /** For statements of the reading side, which may walk all that is kept. */
   readDeadlineMs: 600_000,
   stopDeadlineMs: 20_000,
-  stepResultBytes: 1_048_576,
+  /** Of a step and of a job. */
+  resultBytes: 1_048_576,
+  /** Between two notes of a handler's progress without words. */
+  progressMs: 1_000,
+  /** How often it is asked whether a job has ended: from, growing to. */
+  outcomePollMs: 10,
+  outcomePollMostMs: 500,
   schema: "nevertwice",
 } as const;

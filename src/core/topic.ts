@@ -3,6 +3,9 @@ import { fault } from "./errors.ts";
 /** The source of messages that our own code sends. No inbox can take this name. */
 export const OWN = "own";
 
+/** The source of jobs, by the name of the job as their topic. No inbox can take this name either. */
+export const JOBS = "job";
+
 /**
  * What a consumer listens to: an exact topic, `prefix.*` for everything below a prefix, or `*` for all.
  * It is kept as a LIKE pattern in the consumer's row, because the accepting statement does the matching:

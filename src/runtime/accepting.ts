@@ -2,10 +2,11 @@ import { defaults } from "../core/defaults.ts";
 import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
-import type { Acceptance, Arrival, Store } from "../core/ports/store.ts";
-import { arrival, ownParcel } from "./arrival.ts";
+import type { Acceptance, Arrival, Put, Store } from "../core/ports/store.ts";
+import { arrival, ownParcel, type Parcel } from "./arrival.ts";
 import type { SendOptions, Sent } from "./face.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { HandlerTx } from "./handler-tx.ts";
 import { Tally } from "./tally.ts";
 
 export interface AcceptingHost {
@@ -21,7 +22,7 @@ export interface AcceptingHost {
 /** The way in of all messages of this process, from outside and our own: they share their commits. */
 export class Accepting {
   readonly #host: AcceptingHost;
-  readonly #commits: GroupCommit<Arrival, Acceptance>;
+  readonly #commits: GroupCommit<Arrival, Put>;
   readonly #copies: Tally;
 
   constructor(host: AcceptingHost) {
@@ -42,32 +43,47 @@ export class Accepting {
 
   /** Resolves after the COMMIT. When it throws, nothing is known: the message is offered again under the same key. */
   async accept(one: Arrival): Promise<Acceptance> {
-    const accepted = await this.#commits.add(one);
-    if (accepted.kind === "duplicate") this.#copies.add(accepted.id);
-    if (accepted.kind === "accepted") this.#host.hint();
-    return accepted;
+    // Only a job's unique key has other outcomes.
+    return (await this.#commit(one)) as Acceptance;
   }
 
-  /** Messages of our own, each in a commit of ours, or all in the transaction that is handed over. */
+  async #commit(one: Arrival): Promise<Put> {
+    const put = await this.#commits.add(one);
+    if (put.kind === "duplicate") this.#copies.add(put.id);
+    if (put.kind === "accepted" || put.kind === "replaced" || put.kind === "rescheduled") this.#host.hint();
+    return put;
+  }
+
   async sendMany(
     messages: readonly ({ readonly topic: string; readonly payload: unknown } & SendOptions)[],
     tx: OutboxTx | undefined,
   ): Promise<Sent[]> {
-    const arrivals = messages.map(({ topic, payload, ...options }) => {
+    const parcels = messages.map(({ topic, payload, ...options }) => {
       checkOptions("send()", options, ["key", "delayMs", "tenant"]);
-      return arrival(ownParcel(topic, payload, options), this.#host.clock, this.#host.random);
+      return ownParcel(topic, payload, options);
     });
-    if (tx === undefined) return Promise.all(arrivals.map((one) => this.#send(one)));
-    const accepted = await (await this.#host.store()).sendIn(tx, arrivals);
+    return (await this.putMany(parcels, tx)).map(sent);
+  }
+
+  /** Messages of our own, each in a commit of ours, or all in the transaction that is handed over: a handler's own `tx` too. */
+  async putMany(parcels: readonly Parcel[], tx: OutboxTx | undefined): Promise<readonly Put[]> {
+    if (tx instanceof HandlerTx) {
+      const put: Put[] = [];
+      for (const parcel of parcels) put.push(await tx.put(parcel));
+      return put;
+    }
+    const arrivals = parcels.map((parcel) => arrival(parcel, this.#host.clock, this.#host.random));
+    if (tx === undefined) return Promise.all(arrivals.map((one) => this.#put(one)));
+    const put = await (await this.#host.store()).sendIn(tx, arrivals);
     this.#host.hintLater();
-    return accepted.map(sent);
+    return put;
   }
 
   /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. */
-  async #send(one: Arrival): Promise<Sent> {
+  async #put(one: Arrival): Promise<Put> {
     for (let tries = 1; ; tries++) {
       try {
-        return sent(await this.accept(one));
+        return await this.#commit(one);
       } catch (cause) {
         if (tries < 3) continue;
         throw fault("NT_ACCEPT_UNKNOWN", {
@@ -93,6 +109,6 @@ export class Accepting {
   }
 }
 
-function sent({ id, kind }: Acceptance): Sent {
-  return { id, kind: kind === "replayed" ? "duplicate" : kind };
+function sent({ id, kind }: Put): Sent {
+  return { id, kind: kind === "accepted" || kind === "conflict" ? kind : "duplicate" };
 }

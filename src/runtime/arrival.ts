@@ -2,8 +2,8 @@ import { hash } from "node:crypto";
 import { fault } from "../core/errors.ts";
 import { uuidv7 } from "../core/id.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
-import type { Arrival } from "../core/ports/store.ts";
-import { checkName, OWN } from "../core/topic.ts";
+import type { Arrival, Unique } from "../core/ports/store.ts";
+import { checkName, JOBS, OWN } from "../core/topic.ts";
 
 /** The first 16 bytes of sha-256, in hex: 2^64 keys before a collision is likely, in the width of a uuid. */
 export function digest(...parts: readonly string[]): string {
@@ -30,6 +30,10 @@ export interface Parcel {
   /** Set where the signature does not cover the id. */
   readonly onReplay?: "mark" | "refuse";
   readonly delayMs?: number;
+  readonly runAtMs?: number;
+  readonly priority?: number;
+  readonly expireAfterMs?: number;
+  readonly unique?: Unique;
 }
 
 /** Gives a message its id and its hashes. Without a key its id is its key: repeated after an unknown COMMIT it is absorbed. */
@@ -45,7 +49,8 @@ export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
     topic: parcel.topic,
     headers: parcel.headers,
     body: parcel.body,
-    keyHash: digest("key", parcel.tenant, parcel.source, key),
+    // Keys of different jobs never meet.
+    keyHash: digest("key", parcel.tenant, parcel.source === JOBS ? `${JOBS}:${parcel.topic}` : parcel.source, key),
     bodyHash,
     ...(parcel.onReplay === undefined
       ? {}
@@ -54,6 +59,10 @@ export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
           refuseReplay: parcel.onReplay === "refuse",
         }),
     ...(parcel.delayMs === undefined ? {} : { delayMs: parcel.delayMs }),
+    ...(parcel.runAtMs === undefined ? {} : { runAtMs: parcel.runAtMs }),
+    ...(parcel.priority === undefined ? {} : { priority: parcel.priority }),
+    ...(parcel.expireAfterMs === undefined ? {} : { expireAfterMs: parcel.expireAfterMs }),
+    ...(parcel.unique === undefined ? {} : { unique: parcel.unique }),
   };
 }
 
@@ -65,16 +74,8 @@ export function ownParcel(
 ): Parcel {
   const body = payloadBytes(payload);
   const { key, delayMs, tenant = "" } = options;
-  // A lone surrogate has no UTF-8: two keys with different ones would be stored, and hashed, as one.
-  if (key !== undefined && (key === "" || key.length > 512 || key.includes("\0") || /\p{Surrogate}/u.test(key))) {
-    throw fault("NT_OPTION", {
-      expected: "a key of 1 to 512 characters, well-formed and without NUL",
-      got: JSON.stringify(key.slice(0, 60)),
-    });
-  }
-  if (delayMs !== undefined && !(delayMs >= 0 && delayMs <= 3_650 * 86_400_000)) {
-    throw fault("NT_OPTION", { expected: "delayMs from 0 ms to ten years", got: String(delayMs) });
-  }
+  if (key !== undefined) checkKey(key);
+  if (delayMs !== undefined) checkSpan("delayMs", delayMs);
   return {
     tenant,
     source: OWN,
@@ -87,7 +88,21 @@ export function ownParcel(
   };
 }
 
-function payloadBytes(payload: unknown): Uint8Array {
+export function checkKey(key: string): string {
+  // A lone surrogate has no UTF-8: two keys with different ones would be stored, and hashed, as one.
+  if (typeof key === "string" && key !== "" && key.length <= 512 && !/\0|\p{Surrogate}/u.test(key)) return key;
+  throw fault("NT_OPTION", {
+    expected: "a key of 1 to 512 characters, well-formed and without NUL",
+    got: JSON.stringify(String(key).slice(0, 60)),
+  });
+}
+
+export function checkSpan(name: string, ms: number): number {
+  if (ms >= 0 && ms <= 3_650 * 86_400_000) return ms;
+  throw fault("NT_OPTION", { expected: `${name} from 0 ms to ten years`, got: String(ms) });
+}
+
+export function payloadBytes(payload: unknown): Uint8Array {
   if (payload instanceof Uint8Array) return payload;
   let text: string | undefined;
   try {

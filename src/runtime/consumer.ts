@@ -2,7 +2,7 @@ import { retryPolicy, type RetryPolicy } from "../core/backoff.ts";
 import { defaults } from "../core/defaults.ts";
 import { checkOptions, fault } from "../core/errors.ts";
 import type { ConsumerDeclaration } from "../core/ports/store.ts";
-import { checkName, OWN, topicLike } from "../core/topic.ts";
+import { checkName, JOBS, OWN, topicLike } from "../core/topic.ts";
 import type { ConsumerOptions, Handler } from "./face.ts";
 
 /** A declared consumer: what the code says, before any database. */
@@ -12,6 +12,10 @@ export interface Consumer extends ConsumerDeclaration {
   readonly concurrency: number;
   readonly retry: RetryPolicy;
   readonly group: boolean;
+  /** Of a job: checks the stored input before it is handled. Throws a terminal error. */
+  readonly check?: (input: unknown) => unknown;
+  /** Declared here, handled by other processes. */
+  readonly elsewhere?: true;
 }
 
 const OPTIONS = ["consumer", "timeoutMs", "concurrency", "retry", "group"] as const;
@@ -21,7 +25,7 @@ export function consumer(source: string, topic: string, options: ConsumerOptions
   if (typeof handler !== "function") {
     throw fault("NT_OPTION", { expected: `a handler function for \`${topic}\``, got: typeof handler });
   }
-  const name = options.consumer ?? (source === OWN ? topic : `${source}/${topic}`);
+  const name = options.consumer ?? (source === OWN || source === JOBS ? topic : `${source}/${topic}`);
   return {
     name: checkName("consumer name", name),
     source,

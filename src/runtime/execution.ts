@@ -1,13 +1,16 @@
 import { backoffMs } from "../core/backoff.ts";
-import { fault, isFault, RetryError, TerminalError } from "../core/errors.ts";
+import { fault, isFault, RetryError, SnoozeError, TerminalError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
+import { JOBS } from "../core/topic.ts";
 import { HandlerTx, RunAgainAlone } from "./handler-tx.ts";
 import type { Consumer } from "./consumer.ts";
 import { describe } from "./describe.ts";
 import type { HandlerContext, Message } from "./face.ts";
 import type { Lanes } from "./lane.ts";
+import { resultJson } from "./json.ts";
+import { Notes } from "./notes.ts";
 import { Steps } from "./steps.ts";
 
 export interface ExecutionHost {
@@ -40,6 +43,8 @@ export class Execution {
   #steps: Steps | undefined;
   readonly #reruns: number;
   readonly #began: number;
+  #result: string | undefined;
+  #notes: Notes | undefined;
   #resolveEnded!: (ended: Ended) => void;
   #controller: AbortController | undefined;
   #abortReason: Error | undefined;
@@ -75,7 +80,10 @@ export class Execution {
     let failed = false;
     try {
       if (this.#abortReason !== undefined) throw this.#abortReason;
-      await this.#handle();
+      const returned = await this.#handle();
+      if (this.consumer.source === JOBS) {
+        this.#result = resultJson("NT_JOB_RESULT", `job \`${this.consumer.name}\``, returned);
+      }
       // A handler that swallowed what happened to it does not pass for a success.
       if (this.#abortReason !== undefined) throw this.#abortReason;
       this.#tx.checkUsable();
@@ -96,7 +104,13 @@ export class Execution {
     return new Promise((resolve, reject) => {
       this.#onAbort = reject;
       // A handler that throws at once throws in here, which rejects.
-      const returned = this.consumer.handler(parse(this.claimed.message.body), this.#context());
+      const { check, handler } = this.consumer;
+      const event = parse(this.claimed.message.body);
+      const context = this.#context();
+      const returned =
+        check === undefined
+          ? handler(event, context)
+          : Promise.resolve(check(event)).then((input) => handler(input, context));
       if (typeof (returned as PromiseLike<unknown> | undefined)?.then === "function") {
         (returned as PromiseLike<unknown>).then(resolve, reject);
       } else resolve(returned);
@@ -114,6 +128,7 @@ export class Execution {
     };
     const makeSteps = (): Steps => new Steps(this.#host, claimed, consumer.name, tx, (): AbortSignal => this.#signal());
     const step = (): Steps => (this.#steps ??= makeSteps());
+    const notes = (): Notes => (this.#notes ??= new Notes(this.#host, claimed));
     const signal = (): AbortSignal => this.#signal();
     return {
       get message() {
@@ -130,6 +145,7 @@ export class Execution {
       get signal() {
         return signal();
       },
+      progress: (done, line) => notes().write(done, line),
       log: this.#host.logger,
     };
   }
@@ -138,7 +154,7 @@ export class Execution {
     const turn = this.#tx.turn;
     const again = failure instanceof RunAgainAlone || this.#tx.mustRunAgain;
     const ranMs = this.#ranMs();
-    if (turn !== undefined) turn.figures = () => ({ ranMs, reruns: this.#reruns });
+    if (turn !== undefined) turn.figures = () => ({ ranMs, reruns: this.#reruns, ...this.#kept() });
     this.#tx.revoke();
     turn?.end(again ? "again" : failed ? "undo" : "keep");
     if (turn !== undefined) {
@@ -149,7 +165,7 @@ export class Execution {
       if (end.kind === "superseded") return { kind: "superseded", settlement: this.#settlement("interrupted") };
       if (end.kind === "unknown") return { kind: "left" };
     }
-    if (!failed) return { kind: "settle", settlement: this.#settlement("completed") };
+    if (!failed) return { kind: "settle", settlement: { ...this.#settlement("completed"), ...this.#kept() } };
     if (isFault(failure, "NT_CLAIM_LOST")) {
       return { kind: "superseded", settlement: this.#settlement("interrupted", failure) };
     }
@@ -159,6 +175,9 @@ export class Execution {
   #failed(failure: unknown): Settlement {
     const { claimed, consumer } = this;
     if (isFault(failure, "NT_SHUTDOWN")) return this.#settlement("interrupted", failure);
+    if (failure instanceof SnoozeError) {
+      return { ...this.#settlement("interrupted", failure), delayMs: failure.afterMs };
+    }
     const terminal = failure instanceof TerminalError || (isFault(failure) && !failure.canRetry);
     if (terminal || claimed.attempt >= consumer.retry.maxAttempts) return this.#settlement("dead", failure);
     const delayMs =
@@ -172,6 +191,10 @@ export class Execution {
     const { deliveryId, messageId, claim } = this.claimed;
     const settlement = { deliveryId, messageId, claim, outcome, ranMs: this.#ranMs(), reruns: this.#reruns };
     return failure === undefined ? settlement : { ...settlement, error: describe(failure) };
+  }
+
+  #kept(): { readonly result?: string } {
+    return this.#result === undefined ? {} : { result: this.#result };
   }
 
   #ranMs(): number {

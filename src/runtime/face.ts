@@ -69,6 +69,11 @@ export interface HandlerContext {
   readonly send: (topic: string, payload: unknown, options?: SendOptions) => Promise<Sent>;
   /** Aborted on timeout, lost lease and shutdown. */
   readonly signal: AbortSignal;
+  /**
+   * Tells how far this execution is, from 0 to 1, with a line of text or without: kept with the message's history and shown.
+   * Without a line it is written once a second at most. Throws NT_CLAIM_LOST.
+   */
+  readonly progress: (done: number, line?: string) => Promise<void>;
   readonly log: Logger;
 }
 

@@ -1,8 +1,9 @@
 import { fault, isFault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
-import type { Claimed, QueryResult, Transaction } from "../core/ports/store.ts";
-import { arrival, bytesDigest, digest, ownParcel } from "./arrival.ts";
+import type { Claimed, Put, QueryResult, Transaction } from "../core/ports/store.ts";
+import { JOBS } from "../core/topic.ts";
+import { arrival, bytesDigest, digest, ownParcel, type Parcel } from "./arrival.ts";
 import type { Consumer } from "./consumer.ts";
 import type { SendOptions, Sent, Tx } from "./face.ts";
 import { sqlState } from "../core/sql-state.ts";
@@ -62,18 +63,28 @@ export class HandlerTx implements Tx {
    * Promise.all and a deploy change. A replay finds what it sent before.
    */
   async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
-    const parcel = ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant });
-    const what =
-      parcel.key === undefined ? digest("content", topic, bytesDigest(parcel.body)) : digest("key", topic, parcel.key);
+    const { id, kind } = await this.put(
+      ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant }),
+    );
+    return { id, kind: kind === "accepted" || kind === "conflict" ? kind : "duplicate" };
+  }
+
+  /** A job's own key, where it has one, means the same everywhere; all others are made here. */
+  async put(parcel: Parcel): Promise<Put> {
+    const own = parcel.source === JOBS && (parcel.key ?? parcel.unique?.key) !== undefined;
+    const put = arrival(own ? parcel : { ...parcel, key: this.#keyOf(parcel) }, this.#host.clock, this.#host.random);
+    const [outcome] = await this.#use((tx) => tx.send([put]), false);
+    if (this.turn !== undefined) this.turn.sends = true;
+    return outcome ?? { kind: "duplicate", id: put.id };
+  }
+
+  #keyOf({ source, topic, key, body }: Parcel): string {
+    const of = source === JOBS ? "job-" : "";
+    const what = key === undefined ? digest(`${of}content`, topic, bytesDigest(body)) : digest(`${of}key`, topic, key);
     const sent = (this.#sent ??= new Map<string, number>());
     const ordinal = sent.get(what) ?? 0;
     sent.set(what, ordinal + 1);
-    const key = digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
-    const own = arrival({ ...parcel, key }, this.#host.clock, this.#host.random);
-    const [outcome] = await this.#use((tx) => tx.send([own]), false);
-    if (this.turn !== undefined) this.turn.sends = true;
-    if (outcome === undefined || outcome.kind === "replayed") return { id: own.id, kind: "duplicate" };
-    return { id: outcome.id, kind: outcome.kind };
+    return digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
   }
 
   /** The transaction is open now. */

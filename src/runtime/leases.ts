@@ -21,6 +21,7 @@ export class Leases {
   readonly #held = new Map<string, Held>();
   #cancel: (() => void) | undefined;
   #stopped = false;
+  #renewing = false;
 
   constructor(store: Store, clock: Clock, logger: Logger, leaseMs: number) {
     this.#store = store;
@@ -39,6 +40,13 @@ export class Leases {
     if (this.#held.get(claim.deliveryId)?.claim.claim === claim.claim) this.#held.delete(claim.deliveryId);
   }
 
+  /** Asks now: somebody has ended a delivery that may be running here. */
+  check(): void {
+    if (this.#stopped || this.#held.size === 0 || this.#renewing) return;
+    this.#cancel?.();
+    void this.#renew();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
@@ -46,6 +54,7 @@ export class Leases {
   }
 
   async #renew(): Promise<void> {
+    this.#renewing = true;
     const asked = [...this.#held.values()];
     const askedAt = this.#clock.monotonic();
     try {
@@ -65,6 +74,7 @@ export class Leases {
       this.#logger.warn({ error, held: asked.length }, "lease renewal failed");
       for (const held of asked) if (this.#clock.monotonic() - held.renewedAt > this.#leaseMs) this.#lose(held);
     }
+    this.#renewing = false;
     this.#cancel = undefined;
     if (!this.#stopped && this.#held.size > 0) {
       const wait = Math.max(0, this.#leaseMs * RENEWALS - (this.#clock.monotonic() - askedAt));

@@ -31,8 +31,8 @@ export class Line {
   #finished = 0;
   #countedAt: number;
   #perSecond = 0;
-  /** The lower bound of the next claim. */
-  dueFrom: number | undefined;
+  /** The lower bounds of the next claim, by priority. */
+  readonly dueFrom = new Map<number, number>();
   /** The last claim came back full. */
   mayHaveMore = false;
 
@@ -75,10 +75,11 @@ export class Line {
     this.#items.unshift(item);
   }
 
-  /** After a claim: moves the bound, and notes whether there may be more. */
+  /** After a claim: moves the bounds, and notes whether there may be more. */
   claimed(all: readonly Claimed[], asked: number): void {
     const mine = all.filter((one) => one.consumer === this.consumer.name);
-    this.dueFrom = mine.at(-1)?.dueAt ?? this.dueFrom;
+    // In the order of their due times within a priority: the last one stays.
+    for (const { priority, dueAt } of mine) this.dueFrom.set(priority, dueAt);
     this.mayHaveMore = mine.length > 0 && mine.length >= asked;
   }
 

@@ -4,15 +4,16 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "../core/ports/schema.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { Store } from "../core/ports/store.ts";
-import { checkName, OWN } from "../core/topic.ts";
+import { checkName, JOBS, OWN } from "../core/topic.ts";
 import { Accepting } from "./accepting.ts";
 import { consumer, type Consumer } from "./consumer.ts";
 import type {
   ConsumerOptions,
-  Database,
   Handler,
+  HandlerContext,
   InboxOptions,
   NevertwiceOptions,
   OutboxOptions,
@@ -22,27 +23,13 @@ import type {
 import { Hints } from "./hints.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
+import { type CancelOutcome, Job, type JobHost, type JobOptions, type ResultOptions } from "./job.ts";
+import { type OpenStore, Opening, OPTIONS } from "./opening.ts";
+import { Outcomes } from "./outcomes.ts";
+import { type Readiness, readiness } from "./readiness.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Tally } from "./tally.ts";
 import { Worker } from "./worker.ts";
-
-export type OpenStore = (
-  database: Exclude<Database, Store>,
-  options: { schema: string; logger: Logger; preparedStatements?: boolean },
-) => Promise<Store>;
-
-const OPTIONS = [
-  "database",
-  "schema",
-  "migrate",
-  "preparedStatements",
-  "logger",
-  "clock",
-  "random",
-  "leaseMs",
-  "dedupeDays",
-  "retainDays",
-] as const;
 
 /**
  * Receives, processes and sends messages so that none is lost and none takes effect twice.
@@ -57,7 +44,7 @@ export class Runtime {
   readonly inboxes = new Map<string, Inbox<any>>();
   readonly consumers = new Map<string, Consumer>();
   readonly #options: NevertwiceOptions;
-  readonly #open: OpenStore;
+  readonly #opening: Opening;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #logger: Logger;
@@ -66,10 +53,8 @@ export class Runtime {
   /** By source and reason, with a space between: no source has one in its name. */
   readonly #refusals: Tally;
   readonly #hints: Hints;
-  #store: Promise<Store> | undefined;
-  #opened: Store | undefined;
-  #undeclared = true;
-  #declaring: Promise<void> | undefined;
+  readonly #outcomes: Outcomes;
+  readonly #jobs: JobHost;
   #worker: Worker | undefined;
   #unlisten: (() => Promise<void>) | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -78,12 +63,13 @@ export class Runtime {
   constructor(options: NevertwiceOptions, open: OpenStore) {
     checkOptions("new Nevertwice()", options, OPTIONS);
     this.#options = options;
-    this.#open = open;
     this.schema = options.schema ?? defaults.schema;
     this.dedupeDays = options.dedupeDays ?? defaults.dedupeDays;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#logger = options.logger ?? consoleLogger;
+    this.#opening = new Opening(options, this.schema, this.#logger, open, this.consumers);
+    this.#outcomes = new Outcomes(() => this.ready(), this.#clock);
     this.#accepting = new Accepting({
       clock: this.#clock,
       random: this.#random,
@@ -91,6 +77,11 @@ export class Runtime {
       hint: () => this.#hint(),
       hintLater: () => this.#hints.giveLater(() => this.#hint()),
     });
+    this.#jobs = {
+      put: (parcels, tx) => this.#accepting.putMany(parcels, tx),
+      result: (id, { timeoutMs = 60_000 }: ResultOptions = {}) => this.#outcomes.result(id, timeoutMs),
+      cancel: (id, reason) => this.cancel(id, reason === undefined ? {} : { reason }),
+    };
     this.#refusals = new Tally(
       async (counts) =>
         (await this.ready()).countRefusals(
@@ -102,7 +93,7 @@ export class Runtime {
       defaults.refusalFlushMs,
       this.#clock,
     );
-    this.#hints = new Hints(async () => this.#opened?.hint(this.#name), this.#clock);
+    this.#hints = new Hints(async () => this.#opening.opened?.hint(this.#name), this.#clock);
   }
 
   /**
@@ -112,7 +103,7 @@ export class Runtime {
   inbox<Events extends object>(name: string, source: Source<Events>, options: InboxOptions = {}): Inbox<Events> {
     checkName("inbox name", name);
     checkOptions("inbox()", options, ["bodyLimitBytes", "tenant"]);
-    if (name === OWN || this.inboxes.has(name)) {
+    if (name === OWN || name === JOBS || this.inboxes.has(name)) {
       throw fault("NT_OPTION", { expected: "an inbox name that is free", got: `\`${name}\`` });
     }
     const host: InboxHost = {
@@ -141,6 +132,58 @@ export class Runtime {
   }
 
   /**
+   * Declares a background job and, where a handler is given, runs it here once started. Without one it can be enqueued here
+   * and is run by processes that declare it with one. Throws NT_OPTION and NT_CONSUMER_TWICE.
+   */
+  job<Schema extends StandardSchema<any, any>, Result>(
+    name: string,
+    options: JobOptions & { readonly input: Schema },
+    handler?: (input: SchemaOutput<Schema>, context: HandlerContext) => Result | Promise<Result>,
+  ): Job<SchemaInput<Schema>, Awaited<Result>>;
+  job<Input = any, Result = unknown>(
+    name: string,
+    options: JobOptions,
+    handler?: (input: Input, context: HandlerContext) => Result | Promise<Result>,
+  ): Job<Input, Awaited<Result>>;
+  job(name: string, options: JobOptions, handler?: Handler<never>): Job {
+    const { input, ...rest } = options;
+    const job = new Job(this.#jobs, name, input);
+    this.#add({
+      ...consumer(JOBS, checkName("job name", name), rest, handler ?? notHere),
+      ...(handler === undefined ? { elsewhere: true } : {}),
+      ...(input === undefined ? {} : { check: (stored: unknown) => job.check(stored) }),
+    });
+    return job;
+  }
+
+  /**
+   * Ends what is outstanding of a message or job, waiting or running, in any process. Its execution, if there is one, is told
+   * by its `signal`, and what it wrote through `tx` is rolled back. What is being committed meanwhile is completed.
+   */
+  async cancel(id: string, options: { readonly reason?: string } = {}): Promise<CancelOutcome> {
+    const store = await this.ready();
+    const { cancelled, ran } = await store.cancel(id, options.reason ?? "by hand");
+    if (ran) {
+      this.#worker?.checkClaims();
+      await store.hint(CANCELLED);
+    }
+    if (cancelled > 0) return "cancelled";
+    const { kind } = (await store.outcomes([id])).get(id) ?? { kind: "unknown" };
+    return kind === "outstanding" ? "unknown" : kind;
+  }
+
+  /** Stops the claims for a consumer or job, in all processes; what it has is kept. Throws NT_NOT_FOUND. */
+  async pause(name: string): Promise<void> {
+    await this.#pause(name, true);
+  }
+
+  /** Undoes `pause`. Throws NT_NOT_FOUND. */
+  async resume(name: string): Promise<void> {
+    await this.#pause(name, false);
+    this.#hint();
+  }
+
+  /**
    * Sends to a topic of our own. Resolves after the COMMIT that holds the message and its deliveries; with a `key`, a
    * second call within the dedupe window is absorbed. With `tx` it is written in your transaction, leaves only if that
    * commits, and a rollback sends nothing. Throws NT_PAYLOAD, NT_OPTION, NT_SEND_TX, and NT_ACCEPT_UNKNOWN.
@@ -163,20 +206,7 @@ export class Runtime {
   /** Opens the database, brings the schema up to date as `migrate` says, and declares the consumers. */
   async ready(): Promise<Store> {
     if (this.#stopped) throw fault("NT_NOT_STARTED", { got: "a call after stop()" });
-    this.#store ??= this.#connect();
-    let store: Store;
-    try {
-      store = await this.#store;
-    } catch (error) {
-      // The next call tries again: a database that was away at start must not take the process with it.
-      this.#store = undefined;
-      throw error;
-    }
-    // Whoever comes while it is under way waits for it too: a message accepted before its consumer's row has no delivery.
-    while (this.#undeclared || this.#declaring !== undefined) {
-      await (this.#declaring ??= this.#declare(store).finally(() => (this.#declaring = undefined)));
-    }
-    return store;
+    return this.#opening.ready();
   }
 
   /** Begins to work on what is due for the consumers declared so far. */
@@ -192,10 +222,12 @@ export class Runtime {
       leaseMs: this.#options.leaseMs ?? defaults.leaseMs,
       hint: () => this.#hint(),
     };
-    const worker = new Worker(host, [...this.consumers.values()]);
+    const here = [...this.consumers.values()].filter((one) => one.elsewhere !== true);
+    const worker = new Worker(host, here);
     this.#worker = worker;
     this.#unlisten = await store.listen((from) => {
-      if (from !== this.#name) worker.wake();
+      if (from === CANCELLED) worker.checkClaims();
+      else if (from !== this.#name) worker.wake();
     });
     worker.start();
     const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
@@ -211,69 +243,23 @@ export class Runtime {
     if (this.#stopped) return;
     this.#housekeeping?.stop();
     this.#hints.stop();
+    this.#outcomes.stop();
     await this.#unlisten?.();
     await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
     await this.#accepting.drained();
-    if (this.#opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
+    if (this.#opening.opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
     this.#stopped = true;
-    const store = await this.#store?.catch(() => undefined);
-    await store?.close();
+    await this.#opening.close();
   }
 
   /** Whether this process can do its work now: the database answers, and the worker, where there is one, goes round. */
-  async readiness(): Promise<{
-    ready: boolean;
-    database: "answers" | "away";
-    worker: "works" | "stands still" | "none";
-  }> {
-    const worker = this.#worker === undefined ? "none" : this.#worker.stuck ? "stands still" : "works";
-    let cancel = (): void => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = this.#clock.after(2_000, () => reject(fault("NT_DATABASE_AWAY", { got: "no answer for 2 s" })));
-    });
-    try {
-      await Promise.race([this.ready().then((store) => store.inspect()), late]);
-      return { ready: worker !== "stands still", database: "answers", worker };
-    } catch {
-      return { ready: false, database: "away", worker };
-    } finally {
-      cancel();
-    }
+  readiness(): Promise<Readiness> {
+    return readiness(() => this.ready(), this.#worker, this.#clock);
   }
 
-  async #connect(): Promise<Store> {
-    const given = typeof this.#options.database === "function" ? this.#options.database() : this.#options.database;
-    if (given === undefined || given === "") throw fault("NT_DATABASE_MISSING", { got: String(given) });
-    const { preparedStatements } = this.#options;
-    const store = isStore(given)
-      ? given
-      : await this.#open(given, {
-          schema: this.schema,
-          logger: this.#logger,
-          ...(preparedStatements === undefined ? {} : { preparedStatements }),
-        });
-    try {
-      const durability = await store.inspect();
-      if (durability.fsync !== "on" || durability.synchronousCommit === "off") {
-        this.#logger.warn(durability, "this server can lose what it has committed");
-      }
-      await store.migrate(this.#options.migrate ?? (process.env["NODE_ENV"] === "production" ? "check" : "auto"));
-    } catch (error) {
-      if (!isStore(given)) await store.close();
-      throw error;
-    }
-    this.#opened = store;
-    return store;
-  }
-
-  async #declare(store: Store): Promise<void> {
-    this.#undeclared = false;
-    try {
-      await store.declare([...this.consumers.values()]);
-    } catch (error) {
-      this.#undeclared = true;
-      throw error;
-    }
+  async #pause(name: string, paused: boolean): Promise<void> {
+    if (await (await this.ready()).pause(name, paused)) return;
+    throw fault("NT_NOT_FOUND", { expected: "the name of a consumer or job", got: `\`${name}\`` });
   }
 
   #hint(): void {
@@ -282,7 +268,10 @@ export class Runtime {
   }
 
   #register(source: string, topic: string, options: ConsumerOptions, handler: Handler<never>): void {
-    const declared = consumer(source, topic, options, handler);
+    this.#add(consumer(source, topic, options, handler));
+  }
+
+  #add(declared: Consumer): void {
     if (this.consumers.has(declared.name) && process.env["NODE_ENV"] !== "development") {
       throw fault("NT_CONSUMER_TWICE", { got: `\`${declared.name}\` twice` });
     }
@@ -290,10 +279,13 @@ export class Runtime {
       throw fault("NT_OPTION", { expected: "consumers declared before start()", got: `\`${declared.name}\` after it` });
     }
     this.consumers.set(declared.name, declared);
-    this.#undeclared = true;
+    this.#opening.changed();
   }
 }
 
-function isStore(given: Database): given is Store {
-  return typeof given === "object" && "takeOver" in given;
+/** Who gives the hint that something running was ended by hand. */
+const CANCELLED = "cancelled";
+
+function notHere(): never {
+  throw new Error("a job without a handler was claimed");
 }

@@ -1,4 +1,3 @@
-import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
@@ -8,6 +7,7 @@ import { digest } from "./arrival.ts";
 import { describe } from "./describe.ts";
 import type { Step, StepTools } from "./face.ts";
 import type { HandlerTx } from "./handler-tx.ts";
+import { resultJson } from "./json.ts";
 
 /** An intent confirmed longer ago than this says little about now; the shortest lease is longer. */
 const STALE_MS = 500;
@@ -62,7 +62,9 @@ export class Steps implements Step {
       await this.#store.finishStep(this.#claimed, name, { error: describe(error) });
       throw error;
     }
-    const recorded = await this.#store.finishStep(this.#claimed, name, { result: serialise(name, result) });
+    const recorded = await this.#store.finishStep(this.#claimed, name, {
+      result: resultJson("NT_STEP_RESULT", `step \`${name}\``, result),
+    });
     if (!recorded) throw this.#lost(name);
     return result;
   }
@@ -105,17 +107,4 @@ export class Steps implements Step {
 /** The same for every attempt of this message and consumer, replays included. */
 function stepKey(messageId: string, consumer: string, name: string): string {
   return `nt_${digest("step", messageId, consumer, name)}`;
-}
-
-function serialise(name: string, result: unknown): string {
-  let text: string;
-  try {
-    text = JSON.stringify(result) ?? "null";
-  } catch (cause) {
-    throw fault("NT_STEP_RESULT", { got: `the result of step \`${name}\`, which JSON cannot hold`, cause });
-  }
-  if (text.length > defaults.stepResultBytes) {
-    throw fault("NT_STEP_RESULT", { got: `${text.length} characters from step \`${name}\`` });
-  }
-  return text;
 }

@@ -11,6 +11,8 @@ export type TurnEnd =
 export interface Figures {
   readonly ranMs: number;
   readonly reruns: number;
+  /** What a job returned, as JSON. */
+  readonly result?: string;
 }
 
 /** One execution's use of a transaction: queued, given, ended by the handler, settled by the lane. */

@@ -13,7 +13,7 @@
 import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type { Claimed, Want } from "../core/ports/store.ts";
+import type { Claimed, Settlement, Want } from "../core/ports/store.ts";
 import { Alarm } from "./alarm.ts";
 import { Execution, type ExecutionHost } from "./execution.ts";
 import { Lanes } from "./lane.ts";
@@ -22,6 +22,7 @@ import type { Consumer } from "./consumer.ts";
 import { transactionPermits } from "./permits.ts";
 import { Line, type Item } from "./line.ts";
 import { Settler } from "./settler.ts";
+import { Takeovers } from "./takeovers.ts";
 
 const SWEEP_MS = 1_000;
 /** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
@@ -47,10 +48,7 @@ export class Worker {
   #stopping = false;
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
-  #tookOverAt = -Infinity;
-  /** Running deliveries whose lease had run out; whether one of them is a suspect. */
-  #alone = 0;
-  #suspect = false;
+  readonly #takeovers: Takeovers;
   #empty = 0;
   #burst = 0;
   #resume: (() => void) | undefined;
@@ -61,6 +59,7 @@ export class Worker {
     this.#clock = host.clock;
     this.#alarm = new Alarm(host.clock);
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
+    this.#takeovers = new Takeovers(host.clock, host.leaseMs / 5);
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
     const transactions = transactionPermits<Lanes>(consumers.length);
     for (const consumer of consumers) {
@@ -87,6 +86,11 @@ export class Worker {
     this.#alarm.ring();
   }
 
+  /** A delivery was ended by hand: its execution, if it is here, is told. */
+  checkClaims(): void {
+    this.#leases.check();
+  }
+
   /**
    * Claims nothing more, gives back what has not started, lets running handlers end until the deadline, then aborts
    * them: their transactions roll back and another worker takes them.
@@ -96,11 +100,7 @@ export class Worker {
     this.#alarm.ring();
     await this.#loop;
     const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
-    for (const { claimed } of unstarted) {
-      this.#track(
-        this.#settler.settle({ ...claimed, outcome: "interrupted" }).then(() => this.#leases.release(claimed)),
-      );
-    }
+    for (const { claimed } of unstarted) this.#endUnrun({ ...claimed, outcome: "interrupted" });
     const cancel = this.#clock.after(deadlineMs, () => {
       for (const line of this.#lines.values()) line.lanes.hurry();
       for (const execution of this.#running) {
@@ -147,8 +147,9 @@ export class Worker {
     if (sweep) this.#sweptAt = now;
     const claimed = await this.#host.store.claim(wants, this.#host.leaseMs);
     for (const one of claimed) {
-      this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
       this.#hold(one);
+      if (one.expired) this.#endUnrun({ ...one, outcome: "cancelled", error: "expired: it was not begun in time" });
+      else this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
     }
     for (const { consumer, limit } of wants) this.#lines.get(consumer)?.claimed(claimed, limit);
     for (const line of this.#lines.values()) this.#dispatch(line);
@@ -156,41 +157,33 @@ export class Worker {
     return [...this.#lines.values()].some((line) => line.mayHaveMore && line.wants() > 0);
   }
 
-  /**
-   * Deliveries whose lease ran out, one statement each. One whose lease ran out before is suspected of killing its process:
-   * it runs while no other suspect does, so that it costs nobody but itself.
-   */
+  /** Deliveries whose lease ran out, one statement each, until none is left. */
   async #takeOver(): Promise<void> {
-    const now = this.#clock.monotonic();
-    if (now - this.#tookOverAt < this.#host.leaseMs / 5) return;
-    // Until none is left; where no more may wait or run here, the next round goes on with it.
-    this.#tookOverAt = -Infinity;
-    while (this.#alone < defaults.concurrency && !this.#suspect && !this.#stopping) {
+    if (!this.#takeovers.due()) return;
+    while (this.#takeovers.mayBegin && !this.#stopping) {
       const open = [...this.#lines.values()].filter((line) => line.takesOver()).map((line) => line.consumer.name);
       if (open.length === 0) return;
       const claimed = await this.#host.store.takeOver(open, this.#host.leaseMs, this.#host.worker);
-      if (claimed === undefined) {
-        this.#tookOverAt = now;
-        return;
-      }
+      if (claimed === undefined) return this.#takeovers.noneLeft();
       this.#hold(claimed);
-      this.#alone++;
+      this.#takeovers.begin(claimed);
       const line = this.#lines.get(claimed.consumer);
       if (line === undefined) break;
-      this.#suspect = claimed.suspect;
       if (claimed.attempt > line.consumer.retry.maxAttempts) {
-        const error = fault("NT_WORKER_LOST", {
-          got: `${claimed.attempt - 1} attempts that ended with their worker`,
-        }).message;
         this.#endAlone(claimed);
-        this.#track(
-          this.#settler.settle({ ...claimed, outcome: "dead", error }).then(() => this.#leases.release(claimed)),
-        );
+        // All of its attempts ended with their worker.
+        const got = `${claimed.attempt - 1} attempts that ended with their worker`;
+        this.#endUnrun({ ...claimed, outcome: "dead", error: fault("NT_WORKER_LOST", { got }).message });
         continue;
       }
       line.addFirst({ claimed, alone: true, reruns: 0 });
       this.#dispatch(line);
     }
+  }
+
+  /** It never ran. */
+  #endUnrun(settlement: Settlement): void {
+    this.#track(this.#settler.settle(settlement).then(() => this.#leases.release(settlement)));
   }
 
   #hold(claimed: Claimed): void {
@@ -254,20 +247,15 @@ export class Worker {
     if (ended.kind === "superseded") await this.#settler.recordSuperseded(ended.settlement);
     if (ended.kind === "settle") {
       const settled = await this.#settler.settle(ended.settlement);
-      if (settled && ended.settlement.outcome === "retry") this.#alarm.ringIn(ended.settlement.delayMs ?? 0);
+      if (settled && ended.settlement.delayMs !== undefined) this.#alarm.ringIn(ended.settlement.delayMs);
     }
     this.#leases.release(item.claimed);
     line.done();
   }
 
   #endAlone(claimed: Claimed): void {
-    if (!claimed.alone) return;
-    this.#alone--;
-    if (!claimed.suspect) return;
-    this.#suspect = false;
     // The next suspect need not wait for the next look.
-    this.#tookOverAt = -Infinity;
-    this.#alarm.ring();
+    if (claimed.alone && this.#takeovers.end(claimed)) this.#alarm.ring();
   }
 
   #track(work: Promise<unknown>): void {

@@ -13,16 +13,17 @@
  * `lock_timeout` and `synchronous_commit` are set by the statement itself, for its own transaction: behind a
  * transaction pooler there is no session to set them in. The latter is raised where it is lower, never lowered.
  */
-import type { Acceptance, Arrival } from "../core/ports/store.ts";
-import { defaults } from "../core/defaults.ts";
+import type { Acceptance, Arrival, Put } from "../core/ports/store.ts";
 import { booleans, byteas, floats, texts, uuids } from "./binary.ts";
+import { putUnique } from "./put.ts";
 
 /** Runs a statement: apart (one transaction each), or in a handler's transaction. */
 export type Run = <Row>(text: string, values: readonly unknown[]) => Promise<{ rows: Row[] }>;
 
 // accept: stores a batch and writes its deliveries.
 // $1 ids, $2 tenants, $3 sources, $4 keys, $5 topics, $6 headers, $7 bodies, $8 key hashes, $9 body hashes,
-// $10 replay hashes, $11 whether a suspected replay is refused, $12 delays in ms, $13 lock_timeout in ms.
+// $10 replay hashes, $11 whether a suspected replay is refused, $12 delays in ms, $13 lock_timeout in ms, and, null where no
+// arrival has any: $14 times first due (ms since the epoch), $15 priorities, $16 ms from then to expiry.
 const ACCEPT = `-- accept
 with setting as materialized (
   select
@@ -38,8 +39,11 @@ arrival as materialized (
   from setting s
   cross join unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::uuid[],
-    $10::uuid[], $11::boolean[], $12::float8[]
-  ) as a (id, tenant, source, key, topic, headers, body, key_hash, body_hash, replay_hash, refuse, delay_ms)
+    $10::uuid[], $11::boolean[], $12::float8[], $14::float8[], $15::float8[], $16::float8[]
+  ) as a (
+    id, tenant, source, key, topic, headers, body, key_hash, body_hash, replay_hash, refuse, delay_ms, run_at_ms, priority,
+    expire_ms
+  )
 ),
 first_body as (
   insert into nevertwice.ledger (key_hash, body_hash, message_id)
@@ -79,12 +83,16 @@ stored as (
   returning id, suspected_replay_of
 ),
 owed as (
-  insert into nevertwice.delivery (id, message_id, consumer_id, due_at)
+  insert into nevertwice.delivery (id, message_id, consumer_id, due_at, priority, expires_at)
   select
-    nevertwice.original_delivery_id(a.id, c.id), a.id, c.id, a.now + a.delay_ms * interval '1 millisecond'
+    nevertwice.original_delivery_id(a.id, c.id), a.id, c.id, d.due_at, coalesce(a.priority, 0)::smallint,
+    d.due_at + a.expire_ms * interval '1 millisecond'
   from arrival a
   join first_key k on k.message_id = a.id
   join nevertwice.consumer c on c.source = a.source and a.topic like c.topic_like and c.retired_at is null
+  cross join lateral (
+    select coalesce(to_timestamp(a.run_at_ms / 1000), a.now + a.delay_ms * interval '1 millisecond') as due_at
+  ) d
 )
 select
   count(*)::int as count,
@@ -127,14 +135,20 @@ select
   end
 from unnest($1::uuid[], $2::text[], $3::bytea[]) as c (message_id, headers, body)`;
 
-export async function accept(run: Run, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
-  const outcomes = new Map<Arrival, Acceptance>();
-  let open = arrivals;
+/** `lockMs`: how long it waits for a key that somebody's open transaction holds. */
+export async function accept(run: Run, arrivals: readonly Arrival[], lockMs: number): Promise<readonly Put[]> {
+  const outcomes = new Map<Arrival, Put>();
+  const unique = arrivals.filter((arrival) => arrival.unique !== undefined);
+  if (unique.length > 0) {
+    const put = await putUnique(run, unique, lockMs);
+    unique.forEach((arrival, i) => outcomes.set(arrival, put[i] as Put));
+  }
+  let open = unique.length === 0 ? arrivals : arrivals.filter((arrival) => arrival.unique === undefined);
   for (let round = 0; open.length > 0; round++) {
     if (round === 5) throw new Error("a key was neither inserted nor found five times");
     const firsts = new Map<string, Arrival>();
     for (const arrival of open) if (!firsts.has(arrival.keyHash)) firsts.set(arrival.keyHash, arrival);
-    const stored = await insert(run, [...firsts.values()]);
+    const stored = await insert(run, [...firsts.values()], lockMs);
     const refused: Arrival[] = [];
     for (const arrival of open) {
       const first = firsts.get(arrival.keyHash) as Arrival;
@@ -154,7 +168,12 @@ export async function accept(run: Run, arrivals: readonly Arrival[]): Promise<re
       byteas(conflicts.map((arrival) => arrival.body)),
     ]);
   }
-  return arrivals.map((arrival) => outcomes.get(arrival) as Acceptance);
+  return arrivals.map((arrival) => outcomes.get(arrival) as Put);
+}
+
+/** Nothing where nothing is said: most batches have no jobs in them. */
+function some(values: readonly (number | undefined)[]): Buffer | null {
+  return values.every((value) => value === undefined) ? null : floats(values);
 }
 
 function sameBody(one: Arrival, other: Arrival): "duplicate" | "conflict" {
@@ -162,7 +181,11 @@ function sameBody(one: Arrival, other: Arrival): "duplicate" | "conflict" {
 }
 
 /** Tells of each arrival how it was accepted; undefined where its key was refused. */
-async function insert(run: Run, arrivals: readonly Arrival[]): Promise<(arrival: Arrival) => Acceptance | undefined> {
+async function insert(
+  run: Run,
+  arrivals: readonly Arrival[],
+  lockMs: number,
+): Promise<(arrival: Arrival) => Acceptance | undefined> {
   const { rows } = await run<{ count: number; ids: string[] | null; suspected: Record<string, string> | null }>(
     ACCEPT,
     [
@@ -178,7 +201,10 @@ async function insert(run: Run, arrivals: readonly Arrival[]): Promise<(arrival:
       uuids(arrivals.map((a) => a.replayHash)),
       booleans(arrivals.map((a) => a.refuseReplay ?? false)),
       floats(arrivals.map((a) => a.delayMs ?? 0)),
-      String(defaults.acceptLockTimeoutMs),
+      String(lockMs),
+      some(arrivals.map((a) => a.runAtMs)),
+      some(arrivals.map((a) => a.priority)),
+      some(arrivals.map((a) => a.expireAfterMs)),
     ],
   );
   const [row] = rows;
@@ -190,7 +216,7 @@ async function insert(run: Run, arrivals: readonly Arrival[]): Promise<(arrival:
   };
 }
 
-async function ask(run: Run, refused: readonly Arrival[], outcomes: Map<Arrival, Acceptance>): Promise<void> {
+async function ask(run: Run, refused: readonly Arrival[], outcomes: Map<Arrival, Put>): Promise<void> {
   const { rows } = await run<{ id: string; message_id: string; kind: Acceptance["kind"] }>(KNOWN, [
     uuids(refused.map((a) => a.id)),
     uuids(refused.map((a) => a.keyHash)),

@@ -22,8 +22,8 @@ import type { Claim, Claimed, Want } from "../core/ports/store.ts";
 import { bigints, texts, uuids } from "./binary.ts";
 import type { Run } from "./accept.ts";
 
-// claim: leases due deliveries of several consumers, first attempts before retries.
-// $1 wants: name, most, due_from (the due time claimed up to, without to sweep from the start); $2 lease in ms. The bound
+// claim: leases due deliveries of several consumers: on each level of priority, highest first, first attempts before retries.
+// $1 wants: name, most, due_from (the due time claimed up to, by level; without to sweep from the start); $2 lease in ms. The bound
 // stays a second behind: rows commit a little after their due time was read. As JSON, because the planner expects as much
 // of any: of an array it knows the length, and would plan a prepared statement anew for each.
 // Times come back as seconds since the epoch: as text they would hang on the session's DateStyle.
@@ -35,41 +35,49 @@ with setting as materialized (
 ),
 want as materialized (
   select
-    c.id as consumer_id, c.name, w.most,
-    coalesce(to_timestamp(w.due_from) - interval '1 second', '-infinity') as due_from
+    c.id as consumer_id, c.name, w.most, w.due_from, nevertwice.levels(c.source) as levels
   from setting
-  cross join json_to_recordset($1::json) as w (name text, most int, due_from float8)
-  join nevertwice.consumer c on c.name = w.name
+  cross join json_to_recordset($1::json) as w (name text, most int, due_from json)
+  join nevertwice.consumer c on c.name = w.name and c.paused_at is null
 ),
 picked as materialized (
   select p.id, p.due_at, w.name
   from want w
   cross join lateral (
-    select first.id, first.due_at
-    from (
-      select d.id, d.due_at
-      from nevertwice.delivery d
-      where d.consumer_id = w.consumer_id
-        and d.state = 'waiting'
-        and d.due_at >= w.due_from
-        and d.due_at <= (select nevertwice.clock())
-      order by d.due_at
-      limit w.most
-      for update skip locked
-    ) first
-    union all
-    select again.id, again.due_at
-    from (
-      select d.id, d.due_at
-      from nevertwice.delivery d
-      where d.consumer_id = w.consumer_id
-        and d.state = 'retrying'
-        and d.due_at >= w.due_from
-        and d.due_at <= (select nevertwice.clock())
-      order by d.due_at
-      limit w.most
-      for update skip locked
-    ) again
+    select of_level.id, of_level.due_at
+    from unnest(w.levels) with ordinality as l (priority, n)
+    cross join lateral (
+      select coalesce(to_timestamp((w.due_from ->> l.priority::text)::float8) - interval '1 second', '-infinity') as due_from
+    ) b
+    cross join lateral (
+      select first.id, first.due_at
+      from (
+        select d.id, d.due_at
+        from nevertwice.delivery d
+        where d.consumer_id = w.consumer_id
+          and d.state = 'waiting'
+          and d.priority = l.priority
+          and d.due_at >= b.due_from
+          and d.due_at <= (select nevertwice.clock())
+        order by d.due_at
+        limit w.most
+        for update skip locked
+      ) first
+      union all
+      select again.id, again.due_at
+      from (
+        select d.id, d.due_at
+        from nevertwice.delivery d
+        where d.consumer_id = w.consumer_id
+          and d.state = 'retrying'
+          and d.priority = l.priority
+          and d.due_at >= b.due_from
+          and d.due_at <= (select nevertwice.clock())
+        order by d.due_at
+        limit w.most
+        for update skip locked
+      ) again
+    ) of_level
     limit w.most
   ) p
 ),
@@ -80,24 +88,28 @@ leased as (
     claim = uuid_hash_extended(d.id, (select seed from setting)),
     due_at = (select nevertwice.clock()) + $2::float8 * interval '1 millisecond'
   where d.id = any (array(select id from picked))
-  returning d.id, d.message_id, d.claim, d.attempts
+  returning d.id, d.message_id, d.claim, d.attempts, d.priority, d.expires_at
 )
 select
-  l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer,
+  l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer, l.priority,
+  l.attempts = 0 and l.expires_at <= (select nevertwice.clock()) as expired,
   date_part('epoch', p.due_at) as due_at,
   m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
 join picked p on p.id = l.id
 cross join lateral (select * from nevertwice.message m where m.id = l.message_id limit 1) m
-order by p.due_at`;
+order by l.priority desc, p.due_at`;
 
-// take over: one delivery whose lease ran out, or lies further ahead than any lease can (the clock was set back).
+// take over: one delivery whose lease ran out, or lies further ahead than any lease can (the clock was set back). It may have
+// begun in time, so it does not expire.
 // $1 consumers, $2 lease in ms, $3 worker.
 const TAKE_OVER = `-- take over
 with picked as materialized (
   select d.id, d.message_id, d.consumer_id, d.attempts, d.started, d.takeovers, d.claim, d.due_at
   from nevertwice.delivery d
-  where d.consumer_id = any (array(select c.id from nevertwice.consumer c where c.name = any ($1::text[])))
+  where d.consumer_id = any (array(
+      select c.id from nevertwice.consumer c where c.name = any ($1::text[]) and c.paused_at is null
+    ))
     and d.state = 'leased'
     and (
       d.due_at <= (select nevertwice.clock())
@@ -124,10 +136,11 @@ leased as (
     takeovers = least(d.takeovers + 1, 30000),
     due_at = nevertwice.clock() + $2::float8 * interval '1 millisecond'
   where d.id = (select id from picked)
-  returning d.id, d.message_id, d.claim, d.attempts, d.consumer_id, d.started
+  returning d.id, d.message_id, d.claim, d.attempts, d.consumer_id, d.started, d.priority
 )
 select
   l.id, l.message_id, l.claim, l.attempts + case when l.started then 0 else 1 end as attempt, l.started, c.name as consumer,
+  l.priority,
   date_part('epoch', p.due_at) as due_at,
   m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l
@@ -165,14 +178,16 @@ const NEXT_DUE = `-- next due
 select extract(epoch from min(n.due_at) - nevertwice.clock()) * 1000 as ms
 from nevertwice.consumer c
 cross join unnest(array['waiting', 'retrying', 'leased']) as s (state)
+cross join lateral unnest(nevertwice.levels(c.source)) as l (priority)
 cross join lateral (
   select d.due_at
   from nevertwice.delivery d
-  where d.consumer_id = c.id and d.state = s.state
+  where d.consumer_id = c.id and d.state = s.state and d.priority = l.priority
   order by d.due_at
   limit 1
 ) n
-where c.name = any (array(select json_array_elements_text($1::json)))`;
+where c.paused_at is null
+  and c.name = any (array(select json_array_elements_text($1::json)))`;
 
 interface ClaimedRow {
   readonly id: string;
@@ -182,6 +197,8 @@ interface ClaimedRow {
   readonly started?: boolean;
   readonly consumer: string;
   readonly due_at: number;
+  readonly priority: number;
+  readonly expired?: boolean | null;
   readonly tenant: string;
   readonly source: string;
   readonly key: string;
@@ -202,6 +219,8 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
     alone,
     suspect: row.started ?? false,
     dueAt: row.due_at,
+    priority: row.priority,
+    expired: row.expired ?? false,
     message: {
       id: row.message_id,
       tenant: row.tenant,
@@ -218,7 +237,13 @@ function claimed(row: ClaimedRow, alone: boolean): Claimed {
 
 export async function claim(run: Run, wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]> {
   const { rows } = await run<ClaimedRow>(CLAIM, [
-    JSON.stringify(wants.map(({ consumer: name, limit: most, dueFrom: due_from }) => ({ name, most, due_from }))),
+    JSON.stringify(
+      wants.map(({ consumer: name, limit: most, dueFrom }) => ({
+        name,
+        most,
+        due_from: dueFrom === undefined ? undefined : Object.fromEntries(dueFrom),
+      })),
+    ),
     leaseMs,
   ]);
   return rows.map((row) => claimed(row, false));

@@ -2,61 +2,41 @@
  * The outbox: sending in the caller's own transaction, whatever they hold it in.
  *
  * Libraries agree on nothing but that a text goes in and rows come out, so all goes in as one JSON text, to a function in
- * the database (migrations/0002_send.sql) that does what `accept` does. Only the shape of what they hand over is looked at;
+ * the database (migrations/0005_put.sql) that does what `accept` does. Only the shape of what they hand over is looked at;
  * none of them is imported.
  */
 import { fault } from "../core/errors.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
-import type { Acceptance, Arrival } from "../core/ports/store.ts";
+import type { Arrival, Put } from "../core/ports/store.ts";
 import { sqlState } from "../core/sql-state.ts";
+import { PUT, putOutcomes, type PutRow, putText } from "./put.ts";
 
 // in transaction: an error (25P01) outside of one, where each statement commits by itself: whoever sends with `tx` means to be
 // able to take it back, and a pool handed over by mistake would send at once. Nothing else in SQL tells.
 const IN_TRANSACTION = `-- in transaction
 lock table nevertwice.consumer in access share mode`;
 
-// send: in the caller's transaction. $1 messages, as the text of a JSON array: postgres.js would write one again for `json`.
-const SEND = `-- send
-select s.n, s.id, s.outcome
-from nevertwice.send_all($1::text::json) s`;
-
-interface Row {
-  readonly n: number | string;
-  readonly id: string;
-  readonly outcome: "accepted" | "duplicate" | "conflict";
-}
-
 /** Sends in the caller's transaction; the outcomes in the order of the arrivals. Throws NT_SEND_TX. */
 export async function sendIn(
   tx: OutboxTx,
   arrivals: readonly Arrival[],
   place: (text: string) => string,
-): Promise<readonly Acceptance[]> {
-  const messages = arrivals.map((one) => ({
-    topic: one.topic,
-    body: Buffer.from(one.body).toString("base64"),
-    // Its id was its key only because it had none.
-    key: one.key === one.id ? null : one.key,
-    delayMs: one.delayMs ?? 0,
-    tenant: one.tenant,
-  }));
+): Promise<readonly Put[]> {
   try {
     await run(tx, place(IN_TRANSACTION));
   } catch (cause) {
     if (sqlState(cause) !== "25P01" && !/25P01|only be used in transaction blocks/.test(String(cause))) throw cause;
     throw fault("NT_SEND_TX", { got: "a connection outside of a transaction", cause });
   }
-  const rows = await run(tx, place(SEND), JSON.stringify(messages));
-  const found = new Map(rows.map((row) => [Number(row.n), row]));
-  return arrivals.map((_, i) => {
-    const row = found.get(i + 1);
-    if (row === undefined) throw fault("NT_SEND_TX", { got: "an answer without rows" });
-    return { kind: row.outcome, id: row.id };
+  const rows = await run(tx, place(PUT), putText(arrivals));
+  return putOutcomes(arrivals, rows).map((outcome) => {
+    if (outcome === undefined) throw fault("NT_SEND_TX", { got: "an answer without rows" });
+    return outcome;
   });
 }
 
 /** By the shape of what was handed over. */
-async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly Row[]> {
+async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly PutRow[]> {
   const values = json === undefined ? [] : [json];
   if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, values));
   if ("executeQuery" in tx) {
@@ -73,6 +53,6 @@ async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly 
   throw fault("NT_SEND_TX", { got: `${typeof tx} without a way to query` });
 }
 
-function rowsOf(answer: unknown): readonly Row[] {
-  return Array.isArray(answer) ? answer : (((answer as { rows?: unknown } | null)?.rows ?? []) as readonly Row[]);
+function rowsOf(answer: unknown): readonly PutRow[] {
+  return Array.isArray(answer) ? answer : (((answer as { rows?: unknown } | null)?.rows ?? []) as readonly PutRow[]);
 }

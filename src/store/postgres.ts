@@ -3,12 +3,14 @@ import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
 import type {
-  Acceptance,
   Arrival,
+  Cancelled,
   Claim,
   Claimed,
   ConsumerDeclaration,
   Durability,
+  Outcome,
+  Put,
   QueryResult,
   Settlement,
   StepBegun,
@@ -21,6 +23,7 @@ import { accept, countCopies, type Run } from "./accept.ts";
 import { claim, nextDueMs, renew, takeOver } from "./claim.ts";
 import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
+import { cancelMessage, note, outcomes, pauseConsumer } from "./job.ts";
 import { channel, HINT, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
 import { sendIn } from "./outbox.ts";
@@ -143,12 +146,12 @@ export class PostgresStore implements Store {
     }
   }
 
-  accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
+  accept(arrivals: readonly Arrival[]): Promise<readonly Put[]> {
     // Planning it costs as much as twenty rows; it has one good plan, whatever it is given.
-    return accept((text, values) => this.#accepting.run(text, values), arrivals);
+    return accept((text, values) => this.#accepting.run(text, values), arrivals, defaults.acceptLockTimeoutMs);
   }
 
-  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
+  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Put[]> {
     return sendIn(tx, arrivals, (text) => this.#connections.placed(text));
   }
 
@@ -192,6 +195,22 @@ export class PostgresStore implements Store {
 
   finishStep(one: Claim, name: string, outcome: { result: string } | { error: string }): Promise<boolean> {
     return finishStep(this.#run, one, name, outcome);
+  }
+
+  note(one: Claim, progress: number, line: string | undefined): Promise<boolean> {
+    return note(this.#run, one, progress, line);
+  }
+
+  outcomes(messageIds: readonly string[]): Promise<ReadonlyMap<string, Outcome>> {
+    return outcomes(this.#run, messageIds);
+  }
+
+  cancel(messageId: string, reason: string): Promise<Cancelled> {
+    return cancelMessage(this.#run, messageId, reason);
+  }
+
+  pause(consumer: string, paused: boolean): Promise<boolean> {
+    return pauseConsumer(this.#run, consumer, paused);
   }
 
   nextDueMs(consumers: readonly string[]): Promise<number | undefined> {

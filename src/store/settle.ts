@@ -18,7 +18,8 @@ import type { Run } from "./accept.ts";
 
 // complete: the hot path: all completed. With $7 a missing row is an error (division by zero), so that a COMMIT sent
 // right behind it commits all or nothing.
-// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 whether all must be there.
+// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 whether all must be there,
+// $8 results, null where none has any.
 const COMPLETE = `-- complete
 with setting as materialized (
   select
@@ -31,19 +32,19 @@ with setting as materialized (
 ),
 settled as (
   delete from nevertwice.delivery d
-  using setting, unnest($1::uuid[], $2::bigint[], $3::float8[], $4::float8[]) as s (id, claim, ran_ms, reruns)
+  using setting, unnest($1::uuid[], $2::bigint[], $3::float8[], $4::float8[], $8::text[]) as s (id, claim, ran_ms, reruns, result)
   where d.id = any ($1::uuid[])
     and d.id = s.id
     and d.claim = s.claim
     and ($6::text is null or current_setting('nevertwice.lane', true) = $6::text)
-  returning d.id, d.message_id, d.consumer_id, d.claim, s.reruns, s.ran_ms, setting.now,
+  returning d.id, d.message_id, d.consumer_id, d.claim, s.reruns, s.ran_ms, s.result, setting.now,
     d.attempts + case when d.started then 0 else 1 end as attempt
 ),
 recorded as (
   insert into nevertwice.attempt
-    (message_id, delivery_id, consumer_id, attempt, reruns, claim, outcome, started_at, ended_at, worker)
+    (message_id, delivery_id, consumer_id, attempt, reruns, claim, outcome, started_at, ended_at, worker, result)
   select message_id, id, consumer_id, attempt, reruns, claim, 'completed',
-    now - ran_ms * interval '1 millisecond', now, $5::text
+    now - ran_ms * interval '1 millisecond', now, $5::text, result::json
   from settled
 )
 select id
@@ -51,7 +52,8 @@ from settled
 where 1 = 1 / case when $7::boolean and (select count(*) from settled) <> cardinality($1::uuid[]) then 0 else 1 end`;
 
 // settle: any mix of outcomes.
-// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 outcomes, $8 delays in ms, $9 errors.
+// $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 outcomes, $8 delays in ms, $9 errors,
+// $10 results.
 const SETTLE = `-- settle
 with setting as materialized (
   select
@@ -65,8 +67,8 @@ with setting as materialized (
 asked as materialized (
   select s.*, setting.now
   from setting
-  cross join unnest($1::uuid[], $2::bigint[], $3::float8[], $4::float8[], $7::text[], $8::float8[], $9::text[])
-    as s (id, claim, ran_ms, reruns, outcome, delay_ms, error)
+  cross join unnest($1::uuid[], $2::bigint[], $3::float8[], $4::float8[], $7::text[], $8::float8[], $9::text[], $10::text[])
+    as s (id, claim, ran_ms, reruns, outcome, delay_ms, error, result)
   where $6::text is null or current_setting('nevertwice.lane', true) = $6::text
 ),
 ended as (
@@ -75,10 +77,10 @@ ended as (
   where d.id = any ($1::uuid[])
     and d.id = s.id
     and d.claim = s.claim
-    and s.outcome in ('completed', 'dead')
-  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
-    -- One that was taken over only to be buried never ran: it is no attempt.
-    d.attempts + case when not d.started then 1 when s.ran_ms is null then -1 else 0 end as attempt
+    and s.outcome in ('completed', 'dead', 'cancelled')
+  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error, s.result,
+    -- One that was claimed or taken over only to be ended never ran: it is no attempt.
+    d.attempts - d.started::int + case when s.ran_ms is null then 0 else 1 end as attempt
 ),
 again as (
   update nevertwice.delivery d
@@ -94,7 +96,7 @@ again as (
     and d.id = s.id
     and d.claim = s.claim
     and s.outcome in ('retry', 'interrupted')
-  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
+  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error, null,
     d.attempts + case when s.outcome = 'retry' then 0 else 1 end as attempt
 ),
 settled as (
@@ -104,9 +106,9 @@ settled as (
 ),
 recorded as (
   insert into nevertwice.attempt
-    (message_id, delivery_id, consumer_id, attempt, reruns, claim, outcome, started_at, ended_at, worker, error)
+    (message_id, delivery_id, consumer_id, attempt, reruns, claim, outcome, started_at, ended_at, worker, error, result)
   select message_id, id, consumer_id, attempt, coalesce(reruns, 0), claim, outcome,
-    now - ran_ms * interval '1 millisecond', now, $5::text, error
+    now - ran_ms * interval '1 millisecond', now, $5::text, error, result::json
   from settled
   where outcome <> 'interrupted' or ran_ms is not null
 ),
@@ -183,13 +185,15 @@ export async function settle(
     lane,
   ];
   const completed = sorted.every((s) => s.outcome === "completed");
+  const results = sorted.some((s) => s.result !== undefined) ? texts(sorted.map((s) => s.result)) : null;
   const { rows } = completed
-    ? await run<{ id: string }>(COMPLETE, [...values, allOrError])
+    ? await run<{ id: string }>(COMPLETE, [...values, allOrError, results])
     : await run<{ id: string }>(SETTLE, [
         ...values,
         texts(sorted.map((s) => s.outcome)),
         floats(sorted.map((s) => s.delayMs)),
         texts(sorted.map((s) => s.error)),
+        results,
       ]);
   return new Set(rows.map((row) => row.id));
 }

@@ -1,7 +1,7 @@
 /**
  * Housekeeping, one small piece at a time, by any worker.
  *
- * History is partitioned by the week in the message's id: four tables, one boundary, dropped together. A partition
+ * History is partitioned by the week in the message's id: five tables, one boundary, dropped together. A partition
  * stays while a message in it has an outstanding or a dead delivery. The ledger is not partitioned (the same key would
  * go in on both sides of a boundary); its old rows are deleted a few blocks at a time, and random keys refill the space.
  */
@@ -9,7 +9,7 @@ import { lowestId } from "../core/id.ts";
 import type { Connections } from "./connections.ts";
 
 const WEEK_MS = 7 * 86_400_000;
-const TABLES = ["message", "attempt", "step", "duplicate"] as const;
+const TABLES = ["message", "attempt", "step", "duplicate", "note"] as const;
 /** Blocks of the ledger a call: at one call a minute ten million keys are walked in about three hours. */
 const BLOCKS = 500;
 
@@ -19,11 +19,12 @@ select pg_try_advisory_xact_lock(hashtext('nevertwice tidy'), hashtext($1)) as m
 const NOW = `-- tidy: the database's time
 select extract(epoch from nevertwice.clock()) * 1000 as ms`;
 
-const PARTITIONS = `-- tidy: the weeks there are. $1 schema
-select substring(c.relname from 9) as week
+const PARTITIONS = `-- tidy: the weeks there are, and which tables have them. $1 schema
+select right(c.relname, 8) as week, array_agg(left(c.relname, -9)::text) as tables
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where n.nspname = $1 and c.relname ~ '^message_[0-9]{8}$'`;
+where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^(message|attempt|step|duplicate|note)_[0-9]{8}$'
+group by week`;
 
 const OWED = `-- tidy: whether something in a range of message ids is outstanding or dead. $1 from, $2 to
 select
@@ -46,6 +47,19 @@ where l.ctid >= format('(%s,0)', $1::bigint)::tid
 const BLOCK_COUNT = `-- prune: how many blocks the ledger has. $1 schema
 select pg_relation_size(format('%I.ledger', $1::text)::regclass) / current_setting('block_size')::bigint as blocks`;
 
+// unique: keys whose holder is gone. A job that is put meanwhile waits for the row, and puts its own.
+const UNIQUE = `-- tidy: keys of unique jobs that nobody holds any more
+delete from nevertwice.unique_job u
+where u.key_hash = any (array(
+  select v.key_hash
+  from nevertwice.unique_job v
+  where coalesce(v.held_until < nevertwice.clock(), true)
+    and not exists (select from nevertwice.delivery d where d.id = v.delivery_id)
+  order by v.key_hash
+  limit 1000
+  for update skip locked
+))`;
+
 const REFUSALS = `-- tidy: refusals past retention. $1 days
 delete from nevertwice.refusal where counted_at < nevertwice.clock() - $1::float8 * interval '1 day'`;
 
@@ -65,6 +79,7 @@ export class Tidy {
     await this.makePartitions(nowMs);
     await this.#dropPartitions(nowMs - options.retainDays * 86_400_000);
     await this.#prune(nowMs - options.dedupeDays * 86_400_000);
+    await this.#connections.run(UNIQUE);
     await this.#connections.run(REFUSALS, [options.retainDays]);
   }
 
@@ -73,9 +88,10 @@ export class Tidy {
     const present = await this.#weeks();
     const first = Math.floor(nowMs / WEEK_MS) * WEEK_MS;
     for (let week = first - WEEK_MS; week <= first + 3 * WEEK_MS; week += WEEK_MS) {
-      if (present.has(label(week))) continue;
+      const missing = TABLES.filter((table) => present.get(label(week))?.includes(table) !== true);
+      if (missing.length === 0) continue;
       await this.#locked(
-        TABLES.map(
+        missing.map(
           (table) =>
             `create table if not exists nevertwice.${table}_${label(week)} partition of nevertwice.${table} ` +
             `for values from ('${lowestId(week)}') to ('${lowestId(week + WEEK_MS)}')`,
@@ -85,16 +101,16 @@ export class Tidy {
   }
 
   async #dropPartitions(beforeMs: number): Promise<void> {
-    for (const week of await this.#weeks()) {
+    for (const [week, tables] of await this.#weeks()) {
       const from = Date.UTC(Number(week.slice(0, 4)), Number(week.slice(4, 6)) - 1, Number(week.slice(6)));
       const to = from + WEEK_MS;
       if (to > beforeMs) continue;
       // Locked first and asked then: a replay locks its message's row, so none can slip in between.
       await this.#locked(
-        [`lock table ${TABLES.map((table) => `nevertwice.${table}_${week}`).join(", ")} in access exclusive mode`],
+        [`lock table ${tables.map((table) => `nevertwice.${table}_${week}`).join(", ")} in access exclusive mode`],
         { from: lowestId(from), to: lowestId(to) },
         [
-          ...TABLES.map((table) => `drop table nevertwice.${table}_${week}`),
+          ...tables.map((table) => `drop table nevertwice.${table}_${week}`),
           `delete from nevertwice.replay where message_id >= '${lowestId(from)}' and message_id < '${lowestId(to)}'`,
         ],
       );
@@ -108,9 +124,9 @@ export class Tidy {
     this.#block += BLOCKS;
   }
 
-  async #weeks(): Promise<Set<string>> {
-    const { rows } = await this.#connections.run<{ week: string }>(PARTITIONS, [this.#schema]);
-    return new Set(rows.map((row) => row.week));
+  async #weeks(): Promise<Map<string, readonly string[]>> {
+    const { rows } = await this.#connections.run<{ week: string; tables: string[] }>(PARTITIONS, [this.#schema]);
+    return new Map(rows.map((row) => [row.week, row.tables]));
   }
 
   /** DDL that gives way: it waits a second for its locks, and otherwise leaves it to the next call. */

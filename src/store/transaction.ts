@@ -14,14 +14,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { defaults } from "../core/defaults.ts";
-import type {
-  Acceptance,
-  Arrival,
-  QueryResult,
-  Settlement,
-  Transaction,
-  TransactionLimits,
-} from "../core/ports/store.ts";
+import type { Arrival, Put, QueryResult, Settlement, Transaction, TransactionLimits } from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
 import { type Connections, isBroken, within } from "./connections.ts";
 import { type Answer, ask, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
@@ -56,13 +49,14 @@ export async function begin(connections: Connections, limits: TransactionLimits,
     connections.release(client, true);
     throw error;
   }
-  return new PostgresTransaction(connections, client, lane, worker);
+  return new PostgresTransaction(connections, client, lane, limits.lockMs, worker);
 }
 
 class PostgresTransaction implements Transaction {
   readonly #connections: Connections;
   readonly #client: ClientLike;
   readonly #lane: string;
+  readonly #lockMs: number;
   readonly #worker: string;
   #over = false;
   #savepoint: string | undefined;
@@ -73,10 +67,11 @@ class PostgresTransaction implements Transaction {
   #broken = false;
   rollbackCause: unknown;
 
-  constructor(connections: Connections, client: ClientLike, lane: string, worker: string) {
+  constructor(connections: Connections, client: ClientLike, lane: string, lockMs: number, worker: string) {
     this.#connections = connections;
     this.#client = client;
     this.#lane = lane;
+    this.#lockMs = lockMs;
     this.#worker = worker;
   }
 
@@ -104,8 +99,8 @@ class PostgresTransaction implements Transaction {
     }
   }
 
-  send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]> {
-    return accept((text, values) => this.#own(text, values), arrivals);
+  send(arrivals: readonly Arrival[]): Promise<readonly Put[]> {
+    return accept((text, values) => this.#own(text, values), arrivals, this.#lockMs);
   }
 
   settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>> {

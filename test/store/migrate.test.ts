@@ -32,6 +32,8 @@ describe("migrations", () => {
     expect(await db.rows("select number, name from together.migration")).toEqual([
       { number: 1, name: "core" },
       { number: 2, name: "send" },
+      { number: 4, name: "jobs" },
+      { number: 5, name: "put" },
     ]);
   });
 

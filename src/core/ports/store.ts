@@ -25,6 +25,22 @@ export interface Arrival {
   readonly refuseReplay?: boolean;
   /** First due this much later. */
   readonly delayMs?: number;
+  /** First due then, in milliseconds since the epoch. */
+  readonly runAtMs?: number;
+  /** Of a job: from -2 to 2, higher ones first. */
+  readonly priority?: number;
+  /** It is not begun for the first time any more when this much has passed since it fell due. */
+  readonly expireAfterMs?: number;
+  /** Of a job: its key is unique for a while, instead of as long as the ledger remembers. */
+  readonly unique?: Unique;
+}
+
+/** While another job of this key waits, or waits or runs, or for a window; and what becomes of the one that is there. */
+export interface Unique {
+  readonly key: string;
+  readonly while?: "waiting" | "outstanding";
+  readonly windowMs?: number;
+  readonly onConflict: "ignore" | "replace" | "reschedule";
 }
 
 export type Acceptance =
@@ -36,6 +52,15 @@ export type Acceptance =
   /** The signed bytes are known under another key, and `refuseReplay` was set. */
   | { readonly kind: "replayed"; readonly id: string };
 
+/** What else can become of a job whose key is unique for a while. */
+export type UniqueOutcome =
+  /** The key is held. `id` is the holder's, which was left as it is, or got the new time. */
+  | { readonly kind: "ignored" | "rescheduled"; readonly id: string }
+  /** The holder of the key was cancelled in favour of this one. */
+  | { readonly kind: "replaced"; readonly id: string };
+
+export type Put = Acceptance | UniqueOutcome;
+
 export interface ConsumerDeclaration {
   readonly name: string;
   readonly source: string;
@@ -46,8 +71,8 @@ export interface ConsumerDeclaration {
 export interface Want {
   readonly consumer: string;
   readonly limit: number;
-  /** `dueAt` of the last one claimed: rows due a second before it are skipped. Undefined sweeps from the start. */
-  readonly dueFrom: number | undefined;
+  /** `dueAt` of the last one claimed on each level: rows due a second before it are skipped. Undefined sweeps from the start. */
+  readonly dueFrom: ReadonlyMap<number, number> | undefined;
 }
 
 /** Names one execution. */
@@ -68,6 +93,9 @@ export interface Claimed extends Claim {
   readonly suspect: boolean;
   /** Seconds since the epoch, on the database's clock: only ever handed back to it, as `dueFrom`. */
   readonly dueAt: number;
+  readonly priority: number;
+  /** Its last moment has passed and it never ran: it is not to be begun any more. */
+  readonly expired: boolean;
   readonly message: StoredMessage;
 }
 
@@ -84,13 +112,15 @@ export interface StoredMessage {
 }
 
 /**
- * How one execution ends. `completed` and `dead` end the delivery; `retry` makes it due again after `delayMs` and
- * counts; `interrupted` gives it back at once: recorded when it had started, never counted.
+ * How one execution ends. `completed`, `dead` and `cancelled` end the delivery; `retry` makes it due again after `delayMs`
+ * and counts; `interrupted` gives it back, after `delayMs` or at once: recorded when it had started, never counted.
  */
 export interface Settlement extends Claim {
-  readonly outcome: "completed" | "retry" | "dead" | "interrupted";
+  readonly outcome: "completed" | "retry" | "dead" | "cancelled" | "interrupted";
   readonly delayMs?: number;
   readonly error?: string;
+  /** What a job returned, as JSON. */
+  readonly result?: string;
   /** How long it ran, in milliseconds; undefined when it never started. */
   readonly ranMs?: number;
   readonly reruns?: number;
@@ -102,6 +132,18 @@ export type StepBegun =
   | { readonly kind: "done"; readonly result: unknown }
   /** The claim is no longer current. */
   | { readonly kind: "superseded" };
+
+/** How a job ended, or that it has not; `unknown` where nothing is kept of it. */
+export type Outcome =
+  | { readonly kind: "outstanding" | "unknown" }
+  | { readonly kind: "completed"; readonly result: unknown }
+  | { readonly kind: "dead" | "cancelled"; readonly error: string };
+
+export interface Cancelled {
+  readonly cancelled: number;
+  /** Whether one of them was claimed: its execution is to be told. */
+  readonly ran: boolean;
+}
 
 export interface QueryResult<Row = Record<string, unknown>> {
   readonly rows: Row[];
@@ -126,7 +168,7 @@ export interface Transaction {
   savepoint(name: string): void;
   /** Undoes what came after the savepoint; nothing, when no statement did. */
   rollbackTo(name: string): Promise<void>;
-  send(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+  send(arrivals: readonly Arrival[]): Promise<readonly Put[]>;
   /** Settles in this transaction; the ids of the deliveries that were really settled. */
   settle(settlements: readonly Settlement[]): Promise<ReadonlySet<string>>;
   /** Settles all and commits, or neither: the settlement raises an error when a row is missing. Then as `commit`. */
@@ -162,9 +204,9 @@ export interface Store {
    * One durable statement for all, then a second one that tells duplicates from conflicts, whose bodies are kept. The outcome of
    * each arrival in its order. When it throws, nothing may be concluded: each arrival is offered again under the same id.
    */
-  accept(arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+  accept(arrivals: readonly Arrival[]): Promise<readonly Put[]>;
   /** Sends messages of our own in the caller's transaction: they leave only if it commits. Throws NT_SEND_TX. */
-  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Acceptance[]>;
+  sendIn(tx: OutboxTx, arrivals: readonly Arrival[]): Promise<readonly Put[]>;
   /** Claims due deliveries: first attempts before retries, then in the order they fell due. One statement for all consumers. */
   claim(wants: readonly Want[], leaseMs: number): Promise<readonly Claimed[]>;
   /**
@@ -194,6 +236,14 @@ export interface Store {
   beginStep(claim: Claim, name: string, idempotencyKey: string): Promise<StepBegun>;
   /** False when the claim is no longer current: the result was not recorded. */
   finishStep(claim: Claim, name: string, outcome: { result: string } | { error: string }): Promise<boolean>;
+  /** What a running handler tells. False when the claim is no longer current. */
+  note(claim: Claim, progress: number, line: string | undefined): Promise<boolean>;
+  /** How messages that have one consumer (jobs) ended. */
+  outcomes(messageIds: readonly string[]): Promise<ReadonlyMap<string, Outcome>>;
+  /** Ends what is outstanding of a message by hand, running or not; what commits meanwhile is waited for, and stays completed. */
+  cancel(messageId: string, reason: string): Promise<Cancelled>;
+  /** What a paused consumer has is kept and not claimed. False when there is no such consumer. */
+  pause(consumer: string, paused: boolean): Promise<boolean>;
   /** Milliseconds until the next of these consumers' deliveries is due or its lease ends; undefined when nothing is outstanding. */
   nextDueMs(consumers: readonly string[]): Promise<number | undefined>;
   /** A hint that something is due, in a transaction of its own; `from` names who gives it. Never throws. */

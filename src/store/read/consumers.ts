@@ -50,7 +50,7 @@ with taken as materialized (
   select d.id
   from nevertwice.delivery d
   where d.consumer_id = $1::int
-  order by d.state, d.due_at
+  order by d.state, d.priority, d.due_at
   limit $3::int
 ),
 picked as materialized (
