@@ -115,6 +115,14 @@ function aboutBacklog(found: Health, consumers: readonly ListedConsumer[], nowMs
         next: `Start the process that declares it, or end it: nevertwice consumer retire ${consumer.name}`,
       });
     }
+    if (consumer.paused_at !== null && consumer.outstanding > 0) {
+      findings.push({
+        level: "warning",
+        what: "paused consumer",
+        found: `${consumer.name}: ${consumer.outstanding} outstanding, paused since ${consumer.paused_at.toISOString()}`,
+        next: `Resume it when it may go on: nevertwice consumer resume ${consumer.name}`,
+      });
+    }
     if (consumer.dead > 0) {
       findings.push({
         level: "warning",

@@ -7,7 +7,7 @@ import { coloured, counted, plain, shown } from "../print.ts";
 export const show: Command = {
   name: "show",
   usage: "show <message id | delivery id | key>",
-  about: "all that is known about a message: copies, deliveries, attempts, steps",
+  about: "all that is known about a message: copies, deliveries, attempts, notes, steps",
   flags: { body: { type: "boolean", about: "print the body too" } },
   words: [1, 1],
   async run(given) {
@@ -40,7 +40,7 @@ function bodyText(body: Buffer): string | { base64: string } {
   return Buffer.from(text, "utf8").equals(body) ? text : { base64: body.toString("base64") };
 }
 
-function print({ message, duplicates, deliveries, attempts, steps }: ShownMessage, withBody: boolean): void {
+function print({ message, duplicates, deliveries, attempts, notes, steps }: ShownMessage, withBody: boolean): void {
   const line = (name: string, value: unknown): void => console.log(`  ${name.padEnd(10)} ${plain(shown(value))}`);
   console.log(coloured("bold", `message ${message.id}`));
   line("source", message.source);
@@ -61,11 +61,21 @@ function print({ message, duplicates, deliveries, attempts, steps }: ShownMessag
     console.log(`\n  delivery ${delivery.id} to ${plain(delivery.consumer)}: ${coloured(style, delivery.state)}`);
     if (delivery.due_at !== null)
       console.log(`    ${delivery.state === "leased" ? "lease ends" : "due"} ${shown(delivery.due_at)}`);
+    if (delivery.expires_at !== null) console.log(`    expires ${shown(delivery.expires_at)}, unless it has begun`);
+    if (delivery.priority !== null && delivery.priority !== 0) console.log(`    priority ${delivery.priority}`);
+    if (delivery.due_at !== null && delivery.paused_at !== null) {
+      console.log(`    its consumer is paused since ${shown(delivery.paused_at)}`);
+    }
     if (delivery.replayed_at !== null) {
       const of = delivery.replay_of === null ? "for a consumer that never had it" : `of ${delivery.replay_of}`;
       console.log(`    replay ${of}, ${shown(delivery.replayed_at)}: ${plain(delivery.reason ?? "")}`);
     }
     for (const attempt of attempts.filter((one) => one.delivery_id === delivery.id)) printAttempt(attempt);
+    for (const note of notes.filter((one) => one.delivery_id === delivery.id)) {
+      const percent = `${Math.round(note.progress * 100)} %`;
+      console.log(`    progress ${percent.padStart(5)} ${shown(note.noted_at)} ${plain(note.line ?? "")}`.trimEnd());
+    }
+    if (delivery.result !== null) console.log(`    result ${plain(JSON.stringify(delivery.result).slice(0, 200))}`);
     for (const step of steps.filter((one) => one.consumer === delivery.consumer)) {
       const state =
         step.ended_at === null ? "unknown: its request may have left" : step.error === null ? "done" : "failed";

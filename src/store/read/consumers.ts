@@ -7,6 +7,7 @@ export interface ListedConsumer {
   readonly registered_at: Date;
   readonly declared_at: Date;
   readonly retired_at: Date | null;
+  readonly paused_at: Date | null;
   readonly outstanding: number;
   readonly dead: number;
   /** Seconds since the oldest outstanding delivery fell due; null when none is due. */
@@ -15,7 +16,7 @@ export interface ListedConsumer {
 
 const CONSUMERS = `-- list consumers
 select
-  c.name, c.source, c.topic, c.registered_at, c.declared_at, c.retired_at,
+  c.name, c.source, c.topic, c.registered_at, c.declared_at, c.retired_at, c.paused_at,
   owed.outstanding, buried.dead,
   extract(epoch from nevertwice.clock() - owed.oldest)::float8 as late_seconds
 from nevertwice.consumer c

@@ -10,8 +10,8 @@ select
   pg_is_in_recovery() as in_recovery,
   current_user as role`;
 
-// stuck: leases that ended long ago, and deliveries that fell due long ago and that nobody claimed. By consumer and state, as
-// the index is: what is due next week costs nothing.
+// stuck: leases that ended long ago, and deliveries that fell due long ago and that nobody claimed. By consumer, state and level,
+// as the index is: what is due next week costs nothing. A paused consumer is late because somebody said so.
 const STUCK = `-- doctor: stuck
 select
   c.name as consumer,
@@ -20,11 +20,14 @@ select
   extract(epoch from (select nevertwice.clock()) - min(d.due_at))::float8 as longest_seconds
 from nevertwice.consumer c
 cross join unnest(array['waiting', 'retrying', 'leased']) as s (state)
+cross join lateral unnest(nevertwice.levels(c.source)) as l (priority)
 join nevertwice.delivery d
   on d.consumer_id = c.id
   and d.state = s.state
+  and d.priority = l.priority
   and d.due_at < (select nevertwice.clock()) - interval '1 minute'
 where c.retired_at is null
+  and c.paused_at is null
 group by c.name
 order by c.name`;
 

@@ -44,14 +44,16 @@ where message_id = $1::uuid
 order by received_at`;
 
 const DELIVERIES = `-- show deliveries: the outstanding and the settled ones. $1 message
-select s.id, c.name as consumer, s.state, s.due_at, s.attempts, r.replay_of, r.replayed_at, r.reason
+select
+  s.id, c.name as consumer, s.state, s.due_at, s.attempts, s.priority, s.expires_at, s.result, r.replay_of, r.replayed_at, r.reason,
+  c.paused_at
 from (
-  select d.id, d.consumer_id, d.state, d.due_at, d.attempts
+  select d.id, d.consumer_id, d.state, d.due_at, d.attempts, d.priority, d.expires_at, null::json as result
   from nevertwice.delivery d
   where d.id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
     and d.message_id = $1::uuid
   union all
-  select a.delivery_id, a.consumer_id, a.outcome, null, a.attempt
+  select a.delivery_id, a.consumer_id, a.outcome, null, a.attempt, null, null, a.result
   from nevertwice.attempt a
   where a.message_id = $1::uuid
     and a.outcome in ('completed', 'dead', 'cancelled')
@@ -79,6 +81,17 @@ join nevertwice.consumer c on c.id = s.consumer_id
 where s.message_id = $1::uuid
 order by s.started_at`;
 
+const NOTES = `-- show notes: what handlers told on their way, the newest hundred. $1 message
+select n.delivery_id, n.noted_at, n.progress, n.line
+from (
+  select n.delivery_id, n.noted_at, n.progress, n.line
+  from nevertwice.note n
+  where n.message_id = $1::uuid
+  order by n.noted_at desc
+  limit 100
+) n
+order by n.noted_at`;
+
 export interface ShownDelivery {
   readonly id: string;
   readonly consumer: string;
@@ -86,6 +99,13 @@ export interface ShownDelivery {
   readonly state: string;
   readonly due_at: Date | null;
   readonly attempts: number;
+  /** Of an outstanding one: -2 to 2, and when it is not begun any more. */
+  readonly priority: number | null;
+  readonly expires_at: Date | null;
+  /** What a job returned. */
+  readonly result: unknown;
+  /** Its consumer is paused since then. */
+  readonly paused_at: Date | null;
   readonly replay_of: string | null;
   readonly replayed_at: Date | null;
   readonly reason: string | null;
@@ -123,6 +143,12 @@ export interface ShownMessage {
   }[];
   readonly deliveries: readonly ShownDelivery[];
   readonly attempts: readonly ShownAttempt[];
+  readonly notes: readonly {
+    readonly delivery_id: string;
+    readonly noted_at: Date;
+    readonly progress: number;
+    readonly line: string | null;
+  }[];
   readonly steps: readonly {
     readonly consumer: string;
     readonly step: string;
@@ -152,6 +178,7 @@ export async function showMessage(reader: Reader, id: string): Promise<ShownMess
     duplicates: await read(DUPLICATES),
     deliveries: await read(DELIVERIES),
     attempts: await read(ATTEMPTS),
+    notes: await read(NOTES),
     steps: await read(STEPS),
   };
 }
