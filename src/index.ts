@@ -36,6 +36,7 @@ export type {
   ResultOptions,
   UniqueOptions,
 } from "./runtime/job.ts";
+export type { RunDueOptions } from "./runtime/working.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 

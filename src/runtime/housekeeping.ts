@@ -34,6 +34,16 @@ export class Housekeeping {
     this.#cancel = host.clock.after(FIRST_MS, () => void this.#round());
   }
 
+  /** One piece, now. */
+  static async once(
+    store: Store,
+    consumers: readonly ConsumerDeclaration[],
+    windows: { readonly dedupeDays: number; readonly retainDays: number },
+  ): Promise<void> {
+    await store.declare(consumers);
+    await store.tidy(windows);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#cancel();
@@ -42,8 +52,7 @@ export class Housekeeping {
   async #round(): Promise<void> {
     const { store, clock, random, logger } = this.#host;
     try {
-      await store.declare(this.#consumers());
-      await store.tidy(this.#windows);
+      await Housekeeping.once(store, this.#consumers(), this.#windows);
     } catch (error) {
       if (!this.#stopped) logger.warn({ error }, "housekeeping failed");
     }

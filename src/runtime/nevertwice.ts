@@ -21,7 +21,6 @@ import type {
   Sent,
 } from "./face.ts";
 import { Hints } from "./hints.ts";
-import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
 import { type CancelOutcome, Job, type JobHost, type JobOptions, type ResultOptions } from "./job.ts";
 import { type OpenStore, Opening, OPTIONS } from "./opening.ts";
@@ -29,7 +28,7 @@ import { Outcomes } from "./outcomes.ts";
 import { type Readiness, readiness } from "./readiness.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Tally } from "./tally.ts";
-import { Worker } from "./worker.ts";
+import { CANCELLED, type RunDueOptions, Working } from "./working.ts";
 
 /**
  * Receives, processes and sends messages so that none is lost and none takes effect twice.
@@ -55,9 +54,7 @@ export class Runtime {
   readonly #hints: Hints;
   readonly #outcomes: Outcomes;
   readonly #jobs: JobHost;
-  #worker: Worker | undefined;
-  #unlisten: (() => Promise<void>) | undefined;
-  #housekeeping: Housekeeping | undefined;
+  readonly #working: Working;
   #stopped = false;
 
   constructor(options: NevertwiceOptions, open: OpenStore) {
@@ -82,6 +79,18 @@ export class Runtime {
       result: (id, { timeoutMs = 60_000 }: ResultOptions = {}) => this.#outcomes.result(id, timeoutMs),
       cancel: (id, reason) => this.cancel(id, reason === undefined ? {} : { reason }),
     };
+    const { retainDays = defaults.retainDays, leaseMs = defaults.leaseMs } = options;
+    this.#working = new Working({
+      ready: () => this.ready(),
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+      worker: this.#name,
+      leaseMs,
+      hint: () => this.#hint(),
+      consumers: this.consumers,
+      windows: { dedupeDays: this.dedupeDays, retainDays: Math.max(retainDays, this.dedupeDays) },
+    });
     this.#refusals = new Tally(
       async (counts) =>
         (await this.ready()).countRefusals(
@@ -164,7 +173,7 @@ export class Runtime {
     const store = await this.ready();
     const { cancelled, ran } = await store.cancel(id, options.reason ?? "by hand");
     if (ran) {
-      this.#worker?.checkClaims();
+      this.#working.worker?.checkClaims();
       await store.hint(CANCELLED);
     }
     if (cancelled > 0) return "cancelled";
@@ -210,29 +219,18 @@ export class Runtime {
   }
 
   /** Begins to work on what is due for the consumers declared so far. */
-  async start(): Promise<void> {
-    const store = await this.ready();
-    if (this.#worker !== undefined) return;
-    const host = {
-      store,
-      clock: this.#clock,
-      random: this.#random,
-      logger: this.#logger,
-      worker: this.#name,
-      leaseMs: this.#options.leaseMs ?? defaults.leaseMs,
-      hint: () => this.#hint(),
-    };
-    const here = [...this.consumers.values()].filter((one) => one.elsewhere !== true);
-    const worker = new Worker(host, here);
-    this.#worker = worker;
-    this.#unlisten = await store.listen((from) => {
-      if (from === CANCELLED) worker.checkClaims();
-      else if (from !== this.#name) worker.wake();
-    });
-    worker.start();
-    const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
-    const windows = { dedupeDays: this.dedupeDays, retainDays };
-    this.#housekeeping = new Housekeeping(host, () => [...this.consumers.values()], windows);
+  start(): Promise<void> {
+    return this.#working.start();
+  }
+
+  /**
+   * For a cron where no process stays up: works on what is due until nothing is, or until `maxMs`, and does a piece of
+   * housekeeping where time is left. After `maxMs` nothing is begun; handlers that run then have `graceMs` to end before they
+   * are rolled back for the next call. Safe beside workers and beside itself. Throws NT_OPTION in a process that has started.
+   */
+  async runDue(options: RunDueOptions): Promise<{ readonly ran: number; readonly more: boolean }> {
+    checkOptions("runDue()", options, ["maxMs", "graceMs"]);
+    return this.#working.runDue(options);
   }
 
   /**
@@ -241,11 +239,9 @@ export class Runtime {
    */
   async stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     if (this.#stopped) return;
-    this.#housekeeping?.stop();
     this.#hints.stop();
     this.#outcomes.stop();
-    await this.#unlisten?.();
-    await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
+    await this.#working.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
     await this.#accepting.drained();
     if (this.#opening.opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
     this.#stopped = true;
@@ -254,7 +250,7 @@ export class Runtime {
 
   /** Whether this process can do its work now: the database answers, and the worker, where there is one, goes round. */
   readiness(): Promise<Readiness> {
-    return readiness(() => this.ready(), this.#worker, this.#clock);
+    return readiness(() => this.ready(), this.#working.worker, this.#clock);
   }
 
   async #pause(name: string, paused: boolean): Promise<void> {
@@ -263,7 +259,7 @@ export class Runtime {
   }
 
   #hint(): void {
-    this.#worker?.wake();
+    this.#working.worker?.wake();
     this.#hints.give();
   }
 
@@ -275,16 +271,13 @@ export class Runtime {
     if (this.consumers.has(declared.name) && process.env["NODE_ENV"] !== "development") {
       throw fault("NT_CONSUMER_TWICE", { got: `\`${declared.name}\` twice` });
     }
-    if (this.#worker !== undefined) {
+    if (this.#working.worker !== undefined) {
       throw fault("NT_OPTION", { expected: "consumers declared before start()", got: `\`${declared.name}\` after it` });
     }
     this.consumers.set(declared.name, declared);
     this.#opening.changed();
   }
 }
-
-/** Who gives the hint that something running was ended by hand. */
-const CANCELLED = "cancelled";
 
 function notHere(): never {
   throw new Error("a job without a handler was claimed");

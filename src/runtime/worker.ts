@@ -23,6 +23,7 @@ import { transactionPermits } from "./permits.ts";
 import { Line, type Item } from "./line.ts";
 import { Settler } from "./settler.ts";
 import { Takeovers } from "./takeovers.ts";
+import { UnderWay } from "./under-way.ts";
 
 const SWEEP_MS = 1_000;
 /** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
@@ -42,9 +43,11 @@ export class Worker {
   readonly #leases: Leases;
   readonly #settler: Settler;
   readonly #running = new Set<Execution>();
-  /** Executions and settlements under way, and who waits for the last of them. */
-  #finishing = 0;
-  #idle: (() => void)[] = [];
+  /** Executions and settlements. */
+  readonly #underWay: UnderWay;
+  #resting: (() => void)[] = [];
+  /** Executions that have ended, however they did. */
+  ran = 0;
   #stopping = false;
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
@@ -58,6 +61,9 @@ export class Worker {
     this.#host = host;
     this.#clock = host.clock;
     this.#alarm = new Alarm(host.clock);
+    this.#underWay = new UnderWay(host.logger, () => {
+      if (this.#resting.length > 0) this.#alarm.ring();
+    });
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
     this.#takeovers = new Takeovers(host.clock, host.leaseMs / 5);
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
@@ -86,6 +92,14 @@ export class Worker {
     this.#alarm.ring();
   }
 
+  /** Resolves when nothing is due and nothing is under way here, or when it was stopped. */
+  rested(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resting.push(resolve);
+      this.#alarm.ring();
+    });
+  }
+
   /** A delivery was ended by hand: its execution, if it is here, is told. */
   checkClaims(): void {
     this.#leases.check();
@@ -107,7 +121,7 @@ export class Worker {
         execution.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
       }
     });
-    if (this.#finishing > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#underWay.none();
     cancel();
     await this.#settler.drained();
     this.#leases.stop();
@@ -132,6 +146,11 @@ export class Worker {
         if (!this.#stopping) await this.#alarm.sleep(Math.min(5_000, 100 * 2 ** failures));
       }
     }
+    this.#rest();
+  }
+
+  #rest(): void {
+    for (const told of this.#resting.splice(0)) told();
   }
 
   /** Whether there is reason to claim again at once. */
@@ -183,7 +202,7 @@ export class Worker {
 
   /** It never ran. */
   #endUnrun(settlement: Settlement): void {
-    this.#track(this.#settler.settle(settlement).then(() => this.#leases.release(settlement)));
+    this.#underWay.track(this.#settler.settle(settlement).then(() => this.#leases.release(settlement)));
   }
 
   #hold(claimed: Claimed): void {
@@ -224,12 +243,13 @@ export class Worker {
       line.end();
       if (!this.#stopping) this.#dispatch(line);
     });
-    this.#track(this.#settle(line, execution, item));
+    this.#underWay.track(this.#settle(line, execution, item));
   }
 
   async #settle(line: Line, execution: Execution, item: Item): Promise<void> {
     const ended = await execution.ended;
     this.#running.delete(execution);
+    this.ran++;
     if (ended.kind !== "again") this.#endAlone(item.claimed);
     if (ended.kind === "again") {
       this.#leases.release(item.claimed);
@@ -258,27 +278,17 @@ export class Worker {
     if (claimed.alone && this.#takeovers.end(claimed)) this.#alarm.ring();
   }
 
-  #track(work: Promise<unknown>): void {
-    this.#finishing++;
-    const end = (): void => {
-      if (--this.#finishing === 0) for (const idle of this.#idle.splice(0)) idle();
-    };
-    work.then(end, (error: unknown) => {
-      this.#host.logger.error({ error }, "execution not settled");
-      end();
-    });
-  }
-
   /** Until the next delivery is due, a lease may have ended, or a poll. */
   async #pauseMs(): Promise<number> {
     const full = [...this.#lines.values()].every((line) => line.wants() === 0);
     if (full) return this.#host.leaseMs / 5;
     const dueMs = await this.#host.store.nextDueMs([...this.#lines.keys()]);
+    if (!this.#underWay.any && (dueMs ?? 1) > 0) this.#rest();
     if (dueMs !== undefined) {
       this.#empty = 0;
       return Math.max(1, Math.min(dueMs, defaults.pollMs, Math.max(this.#host.leaseMs / 5, 1)));
     }
-    if (this.#finishing > 0) return this.#host.leaseMs / 5;
+    if (this.#underWay.any) return this.#host.leaseMs / 5;
     this.#empty++;
     return Math.min(defaults.idlePollMs, defaults.pollMs * 2 ** Math.min(this.#empty - 1, 10));
   }
