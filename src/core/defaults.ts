@@ -51,5 +51,7 @@ export const defaults = {
   readDeadlineMs: 600_000,
   stopDeadlineMs: 20_000,
   stepResultBytes: 1_048_576,
+  /** A delivery whose step is paused looks again within this time: so soon after a confirmation everything goes on. */
+  pausedStepMs: 30_000,
   schema: "nevertwice",
 } as const;

@@ -1,5 +1,6 @@
 import { backoffMs } from "../core/backoff.ts";
-import { fault, isFault, RetryError, TerminalError } from "../core/errors.ts";
+import { defaults } from "../core/defaults.ts";
+import { fault, isFault, type NevertwiceError, RetryError, TerminalError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
@@ -8,6 +9,7 @@ import type { Consumer } from "./consumer.ts";
 import { describe } from "./describe.ts";
 import type { HandlerContext, Message } from "./face.ts";
 import type { Lanes } from "./lane.ts";
+import type { Pause } from "./pause.ts";
 import { Steps } from "./steps.ts";
 
 export interface ExecutionHost {
@@ -15,6 +17,7 @@ export interface ExecutionHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly pause: Pause;
 }
 
 /** How an execution ended, before anything is settled. */
@@ -82,7 +85,7 @@ export class Execution {
       this.#steps?.check();
     } catch (error) {
       failed = true;
-      failure = this.#abortReason ?? error;
+      failure = this.#steps?.ended ?? this.#abortReason ?? error;
     }
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {
@@ -159,6 +162,7 @@ export class Execution {
   #failed(failure: unknown): Settlement {
     const { claimed, consumer } = this;
     if (isFault(failure, "NT_SHUTDOWN")) return this.#settlement("interrupted", failure);
+    if (isFault(failure, "NT_STEPS_PAUSED")) return this.#putOff(failure);
     const terminal = failure instanceof TerminalError || (isFault(failure) && !failure.canRetry);
     if (terminal || claimed.attempt >= consumer.retry.maxAttempts) return this.#settlement("dead", failure);
     const delayMs =
@@ -166,6 +170,13 @@ export class Execution {
         ? failure.afterMs
         : backoffMs(consumer.retry, claimed.attempt, this.#host.random.fraction());
     return { ...this.#settlement("retry", failure), delayMs };
+  }
+
+  /** Its text has no stack in it: the same reason is recorded once. */
+  #putOff({ message }: NevertwiceError): Settlement {
+    // Not all at the same moment.
+    const delayMs = defaults.pausedStepMs * (0.8 + 0.2 * this.#host.random.fraction());
+    return { ...this.#settlement("interrupted"), error: message, delayMs };
   }
 
   #settlement(outcome: Settlement["outcome"], failure?: unknown): Settlement {

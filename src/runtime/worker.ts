@@ -21,20 +21,21 @@ import { Leases } from "./leases.ts";
 import type { Consumer } from "./consumer.ts";
 import { transactionPermits } from "./permits.ts";
 import { Line, type Item } from "./line.ts";
+import { Pause } from "./pause.ts";
 import { Settler } from "./settler.ts";
 
 const SWEEP_MS = 1_000;
 /** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
 const BURST = 50;
 
-export interface WorkerHost extends ExecutionHost {
+export interface WorkerHost extends Omit<ExecutionHost, "pause"> {
   readonly worker: string;
   readonly leaseMs: number;
   hint(): void;
 }
 
 export class Worker {
-  readonly #host: WorkerHost;
+  readonly #host: WorkerHost & ExecutionHost;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #lines = new Map<string, Line>();
@@ -57,7 +58,7 @@ export class Worker {
   #roundAt = 0;
 
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
-    this.#host = host;
+    this.#host = { ...host, pause: new Pause(host.logger) };
     this.#clock = host.clock;
     this.#alarm = new Alarm(host.clock);
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
@@ -254,7 +255,7 @@ export class Worker {
     if (ended.kind === "superseded") await this.#settler.recordSuperseded(ended.settlement);
     if (ended.kind === "settle") {
       const settled = await this.#settler.settle(ended.settlement);
-      if (settled && ended.settlement.outcome === "retry") this.#alarm.ringIn(ended.settlement.delayMs ?? 0);
+      if (settled && ended.settlement.delayMs !== undefined) this.#alarm.ringIn(ended.settlement.delayMs);
     }
     this.#leases.release(item.claimed);
     line.done();

@@ -50,7 +50,8 @@ select id
 from settled
 where 1 = 1 / case when $7::boolean and (select count(*) from settled) <> cardinality($1::uuid[]) then 0 else 1 end`;
 
-// settle: any mix of outcomes.
+// settle: any mix of outcomes. One that is put off (interrupted, with a delay) lets first attempts pass, and is recorded once for
+// the same reason: a pause may last for days.
 // $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 outcomes, $8 delays in ms, $9 errors.
 const SETTLE = `-- settle
 with setting as materialized (
@@ -76,14 +77,17 @@ ended as (
     and d.id = s.id
     and d.claim = s.claim
     and s.outcome in ('completed', 'dead')
-  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
+  returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error, false as put_off,
     -- One that was taken over only to be buried never ran: it is no attempt.
     d.attempts + case when not d.started then 1 when s.ran_ms is null then -1 else 0 end as attempt
 ),
 again as (
   update nevertwice.delivery d
   set
-    state = case when s.outcome = 'interrupted' and d.attempts - d.started::int = 0 then 'waiting' else 'retrying' end,
+    state = case
+      when s.outcome = 'interrupted' and s.delay_ms is null and d.attempts - d.started::int = 0 then 'waiting'
+      else 'retrying'
+    end,
     claim = null,
     started = false,
     takeovers = 0,
@@ -95,6 +99,7 @@ again as (
     and d.claim = s.claim
     and s.outcome in ('retry', 'interrupted')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error,
+    s.outcome = 'interrupted' and s.delay_ms is not null as put_off,
     d.attempts + case when s.outcome = 'retry' then 0 else 1 end as attempt
 ),
 settled as (
@@ -108,7 +113,8 @@ recorded as (
   select message_id, id, consumer_id, attempt, coalesce(reruns, 0), claim, outcome,
     now - ran_ms * interval '1 millisecond', now, $5::text, error
   from settled
-  where outcome <> 'interrupted' or ran_ms is not null
+  where outcome <> 'interrupted'
+    or ran_ms is not null and not (put_off and nevertwice.put_off_before(message_id, id, error))
 ),
 buried as (
   insert into nevertwice.dead_letter (delivery_id, message_id, consumer_id, attempts, died_at, error)

@@ -85,7 +85,8 @@ export interface StoredMessage {
 
 /**
  * How one execution ends. `completed` and `dead` end the delivery; `retry` makes it due again after `delayMs` and
- * counts; `interrupted` gives it back at once: recorded when it had started, never counted.
+ * counts; `interrupted` gives it back, at once or after `delayMs`: recorded when it had started (put off time and again for
+ * the same reason: once), never counted.
  */
 export interface Settlement extends Claim {
   readonly outcome: "completed" | "retry" | "dead" | "interrupted";
@@ -101,7 +102,9 @@ export type StepBegun =
   | { readonly kind: "begun"; readonly tries: number }
   | { readonly kind: "done"; readonly result: unknown }
   /** The claim is no longer current. */
-  | { readonly kind: "superseded" };
+  | { readonly kind: "superseded" }
+  /** Nobody has confirmed the timeline that the database is on: there is no intent, and no request may leave. */
+  | { readonly kind: "paused"; readonly timeline: string };
 
 export interface QueryResult<Row = Record<string, unknown>> {
   readonly rows: Row[];
