@@ -13,10 +13,22 @@ import { post } from "./commands/post.ts";
 import { replay } from "./commands/replay.ts";
 import { show } from "./commands/show.ts";
 import { start } from "./commands/start.ts";
+import { timeline } from "./commands/timeline.ts";
 import { verifyBooks } from "./commands/verify-books.ts";
 import { plain } from "./print.ts";
 
-const commands: readonly Command[] = [start, migrate, doctor, list, show, replay, consumerCommand, post, verifyBooks];
+const commands: readonly Command[] = [
+  start,
+  migrate,
+  doctor,
+  list,
+  show,
+  replay,
+  consumerCommand,
+  timeline,
+  post,
+  verifyBooks,
+];
 
 /** Flags that every command takes. */
 const COMMON: Flags = {

@@ -139,6 +139,11 @@ export const catalogue = {
     next: "Move the step above the first `tx.query`: an outside call must not hold a transaction open.",
     canRetry: true,
   },
+  NT_STEPS_PAUSED: {
+    expected: "the database to be on a timeline that somebody has confirmed",
+    next: "It went back in time or moved: outside effects wait, and no attempt is counted. See `nevertwice doctor`, then run `nevertwice timeline confirm`.",
+    canRetry: true,
+  },
   NT_STEP_RESULT: {
     expected: "a step result that JSON can hold, up to 1 MiB",
     next: "Return a smaller, plain value from the step.",

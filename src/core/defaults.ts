@@ -57,5 +57,7 @@ export const defaults = {
   /** How often it is asked whether a job has ended: from, growing to. */
   outcomePollMs: 10,
   outcomePollMostMs: 500,
+  /** A delivery whose step is paused looks again within this time: so soon after a confirmation everything goes on. */
+  pausedStepMs: 30_000,
   schema: "nevertwice",
 } as const;

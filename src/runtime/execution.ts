@@ -1,5 +1,6 @@
 import { backoffMs } from "../core/backoff.ts";
-import { fault, isFault, RetryError, SnoozeError, TerminalError } from "../core/errors.ts";
+import { defaults } from "../core/defaults.ts";
+import { fault, isFault, type NevertwiceError, RetryError, SnoozeError, TerminalError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
@@ -11,6 +12,7 @@ import type { HandlerContext, Message } from "./face.ts";
 import type { Lanes } from "./lane.ts";
 import { resultJson } from "./json.ts";
 import { Notes } from "./notes.ts";
+import type { Pause } from "./pause.ts";
 import { Steps } from "./steps.ts";
 
 export interface ExecutionHost {
@@ -18,6 +20,7 @@ export interface ExecutionHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly pause: Pause;
 }
 
 /** How an execution ended, before anything is settled. */
@@ -90,7 +93,7 @@ export class Execution {
       this.#steps?.check();
     } catch (error) {
       failed = true;
-      failure = this.#abortReason ?? error;
+      failure = this.#steps?.ended ?? this.#abortReason ?? error;
     }
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {
@@ -178,6 +181,7 @@ export class Execution {
     if (failure instanceof SnoozeError) {
       return { ...this.#settlement("interrupted", failure), delayMs: failure.afterMs };
     }
+    if (isFault(failure, "NT_STEPS_PAUSED")) return this.#putOff(failure);
     const terminal = failure instanceof TerminalError || (isFault(failure) && !failure.canRetry);
     if (terminal || claimed.attempt >= consumer.retry.maxAttempts) return this.#settlement("dead", failure);
     const delayMs =
@@ -185,6 +189,13 @@ export class Execution {
         ? failure.afterMs
         : backoffMs(consumer.retry, claimed.attempt, this.#host.random.fraction());
     return { ...this.#settlement("retry", failure), delayMs };
+  }
+
+  /** Its text has no stack in it: the same reason is recorded once. */
+  #putOff({ message }: NevertwiceError): Settlement {
+    // Not all at the same moment.
+    const delayMs = defaults.pausedStepMs * (0.8 + 0.2 * this.#host.random.fraction());
+    return { ...this.#settlement("interrupted"), error: message, delayMs };
   }
 
   #settlement(outcome: Settlement["outcome"], failure?: unknown): Settlement {

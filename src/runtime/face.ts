@@ -30,7 +30,8 @@ export interface Step {
   /**
    * Runs an outside effect, records its result, and never runs it again once that is recorded. An interrupted step whose
    * request may have left is tried again with the same idempotency key.
-   * Results are what JSON holds, at most 1 MiB. Throws NT_STEP_RESULT, NT_STEP_TWICE, NT_STEP_IN_TX, NT_CLAIM_LOST.
+   * Results are what JSON holds, at most 1 MiB. Throws NT_STEP_RESULT, NT_STEP_TWICE, NT_STEP_IN_TX, NT_CLAIM_LOST, and
+   * NT_STEPS_PAUSED after the database went back in time: the delivery is then put off, whatever the handler makes of it.
    */
   run<Result>(name: string, effect: (tools: StepTools) => Result | Promise<Result>): Promise<Result>;
 }

@@ -1,4 +1,4 @@
-import { fault } from "../core/errors.ts";
+import { fault, type NevertwiceError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claimed, StepBegun, Store } from "../core/ports/store.ts";
@@ -8,6 +8,7 @@ import { describe } from "./describe.ts";
 import type { Step, StepTools } from "./face.ts";
 import type { HandlerTx } from "./handler-tx.ts";
 import { resultJson } from "./json.ts";
+import type { Pause } from "./pause.ts";
 
 /** An intent confirmed longer ago than this says little about now; the shortest lease is longer. */
 const STALE_MS = 500;
@@ -16,20 +17,24 @@ const STALE_MS = 500;
  * Outside effects. A fenced *intent* commits before the request leaves, and the result after it came: without the
  * intent, "never left" and "unknown" cannot be told apart. A finished step is never run again. Keys and results belong
  * to (message, consumer, name), so a replay finds them and two consumers never share one.
+ *
+ * A database that went back in time has forgotten results, and would make their requests again. So on a timeline that nobody
+ * has confirmed no request leaves: the execution ends there, whatever its handler makes of the error, and is put off.
  */
 export class Steps implements Step {
   readonly #store: Store;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #pause: Pause;
   readonly #claimed: Claimed;
   readonly #consumer: string;
   readonly #tx: HandlerTx;
   readonly #signal: () => AbortSignal;
   readonly #names = new Set<string>();
-  #superseded = false;
+  #ended: NevertwiceError | undefined;
 
   constructor(
-    host: { readonly store: Store; readonly logger: Logger; readonly clock: Clock },
+    host: { readonly store: Store; readonly logger: Logger; readonly clock: Clock; readonly pause: Pause },
     claimed: Claimed,
     consumer: string,
     tx: HandlerTx,
@@ -38,6 +43,7 @@ export class Steps implements Step {
     this.#store = host.store;
     this.#logger = host.logger;
     this.#clock = host.clock;
+    this.#pause = host.pause;
     this.#claimed = claimed;
     this.#consumer = consumer;
     this.#tx = tx;
@@ -45,6 +51,8 @@ export class Steps implements Step {
   }
 
   async run<Result>(name: string, effect: (tools: StepTools) => Result | Promise<Result>): Promise<Result> {
+    // What comes after a step that was not made must not be made either.
+    this.check();
     checkName("step name", name);
     if (this.#names.has(name)) throw fault("NT_STEP_TWICE", { got: `\`${name}\` a second time` });
     this.#names.add(name);
@@ -53,6 +61,8 @@ export class Steps implements Step {
     const begun = await this.#begin(name, idempotencyKey);
     if (begun.kind === "done") return begun.result as Result;
     if (begun.kind === "superseded") throw this.#lost(name);
+    if (begun.kind === "paused") throw this.#held(name, begun.timeline);
+    this.#pause.passed();
     const signal = this.#signal();
     signal.throwIfAborted();
     let result: Result;
@@ -81,9 +91,14 @@ export class Steps implements Step {
     }
   }
 
-  /** A handler that swallowed the loss of its claim must not pass for a success. */
+  /** What ends the execution, whatever its handler made of it: its claim is lost, or steps are paused. */
+  get ended(): NevertwiceError | undefined {
+    return this.#ended;
+  }
+
+  /** A handler that swallowed it must not pass for a success. */
   check(): void {
-    if (this.#superseded) throw fault("NT_CLAIM_LOST", { got: "a newer execution" });
+    if (this.#ended !== undefined) throw this.#ended;
   }
 
   #checkTx(name: string): void {
@@ -99,8 +114,13 @@ export class Steps implements Step {
   }
 
   #lost(name: string): Error {
-    this.#superseded = true;
-    return fault("NT_CLAIM_LOST", { got: `a newer execution, found by step \`${name}\`` });
+    return (this.#ended ??= fault("NT_CLAIM_LOST", { got: `a newer execution, found by step \`${name}\`` }));
+  }
+
+  #held(name: string, timeline: string): Error {
+    const held = (this.#ended ??= fault("NT_STEPS_PAUSED", { got: `timeline ${timeline} before step \`${name}\`` }));
+    this.#pause.held(timeline, held);
+    return held;
   }
 }
 

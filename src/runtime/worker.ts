@@ -21,6 +21,7 @@ import { Leases } from "./leases.ts";
 import type { Consumer } from "./consumer.ts";
 import { transactionPermits } from "./permits.ts";
 import { Line, type Item } from "./line.ts";
+import { Pause } from "./pause.ts";
 import { Settler } from "./settler.ts";
 import { Takeovers } from "./takeovers.ts";
 import { UnderWay } from "./under-way.ts";
@@ -29,14 +30,14 @@ const SWEEP_MS = 1_000;
 /** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
 const BURST = 50;
 
-export interface WorkerHost extends ExecutionHost {
+export interface WorkerHost extends Omit<ExecutionHost, "pause"> {
   readonly worker: string;
   readonly leaseMs: number;
   hint(): void;
 }
 
 export class Worker {
-  readonly #host: WorkerHost;
+  readonly #host: WorkerHost & ExecutionHost;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #lines = new Map<string, Line>();
@@ -58,7 +59,7 @@ export class Worker {
   #roundAt = 0;
 
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
-    this.#host = host;
+    this.#host = { ...host, pause: new Pause(host.logger) };
     this.#clock = host.clock;
     this.#alarm = new Alarm(host.clock);
     this.#underWay = new UnderWay(host.logger, () => {

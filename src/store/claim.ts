@@ -92,7 +92,7 @@ leased as (
 )
 select
   l.id, l.message_id, l.claim, l.attempts + 1 as attempt, p.name as consumer, l.priority,
-  l.attempts = 0 and l.expires_at <= (select nevertwice.clock()) as expired,
+  l.expires_at <= (select nevertwice.clock()) as expired,
   date_part('epoch', p.due_at) as due_at,
   m.tenant, m.source, m.key, m.topic, date_part('epoch', m.received_at) as received_at, m.suspected_replay_of, m.headers, m.body
 from leased l

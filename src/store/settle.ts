@@ -51,7 +51,8 @@ select id
 from settled
 where 1 = 1 / case when $7::boolean and (select count(*) from settled) <> cardinality($1::uuid[]) then 0 else 1 end`;
 
-// settle: any mix of outcomes.
+// settle: any mix of outcomes. One that is put off (interrupted, with a delay) lets first attempts pass, and is recorded once for
+// the same reason: a pause may last for days.
 // $1 deliveries, $2 claims, $3 ran ms, $4 reruns, $5 worker, $6 lane token or null, $7 outcomes, $8 delays in ms, $9 errors,
 // $10 results.
 const SETTLE = `-- settle
@@ -79,16 +80,22 @@ ended as (
     and d.claim = s.claim
     and s.outcome in ('completed', 'dead', 'cancelled')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error, s.result,
+    false as put_off,
     -- One that was claimed or taken over only to be ended never ran: it is no attempt.
     d.attempts - d.started::int + case when s.ran_ms is null then 0 else 1 end as attempt
 ),
 again as (
   update nevertwice.delivery d
   set
-    state = case when s.outcome = 'interrupted' and d.attempts - d.started::int = 0 then 'waiting' else 'retrying' end,
+    state = case
+      when s.outcome = 'interrupted' and s.delay_ms is null and d.attempts - d.started::int = 0 then 'waiting'
+      else 'retrying'
+    end,
     claim = null,
     started = false,
     takeovers = 0,
+    -- It has begun in time.
+    expires_at = case when s.ran_ms is null then d.expires_at end,
     attempts = d.attempts - d.started::int + case when s.outcome = 'retry' then 1 else 0 end,
     due_at = s.now + coalesce(s.delay_ms, 0) * interval '1 millisecond'
   from asked s
@@ -97,6 +104,7 @@ again as (
     and d.claim = s.claim
     and s.outcome in ('retry', 'interrupted')
   returning d.id, d.message_id, d.consumer_id, s.claim, s.reruns, s.ran_ms, s.now, s.outcome, s.error, null,
+    s.outcome = 'interrupted' and s.delay_ms is not null as put_off,
     d.attempts + case when s.outcome = 'retry' then 0 else 1 end as attempt
 ),
 settled as (
@@ -110,7 +118,8 @@ recorded as (
   select message_id, id, consumer_id, attempt, coalesce(reruns, 0), claim, outcome,
     now - ran_ms * interval '1 millisecond', now, $5::text, error, result::json
   from settled
-  where outcome <> 'interrupted' or ran_ms is not null
+  where outcome <> 'interrupted'
+    or ran_ms is not null and not (put_off and nevertwice.put_off_before(message_id, id, error))
 ),
 buried as (
   insert into nevertwice.dead_letter (delivery_id, message_id, consumer_id, attempts, died_at, error)

@@ -100,6 +100,36 @@ test("a topic that no consumer takes is told by doctor, with what to do", async 
   );
 });
 
+test("on a timeline that nobody has confirmed start says so, before any step is held up, and doctor exits with 1", async () => {
+  const folder = await temporary();
+  await writeFile(
+    path.join(folder, "nevertwice.config.ts"),
+    `import { Nevertwice } from "${path.resolve("src/index.ts")}";
+     export default new Nevertwice({ database: () => process.env.DATABASE_URL });`,
+  );
+  await db.open().ready();
+  await db.pool.query("update nevertwice.timeline set confirmed_at = null");
+  const { child, ended, log } = run([MAIN, "start", "--no-server"], folder, { DATABASE_URL: db.url });
+  await until("it says so", () => log().includes('"msg":"steps are paused"') || child.exitCode !== null);
+  expect(log()).toContain("nevertwice timeline confirm");
+  child.kill("SIGTERM");
+  expect(await ended).toBe(0);
+  const cli = async (...words: string[]): Promise<[number | null, string]> => {
+    const one = run([MAIN, ...words], folder, { DATABASE_URL: db.url });
+    return [await one.ended, one.log()];
+  };
+  expect(await cli("doctor")).toEqual([1, expect.stringContaining("Steps are paused")]);
+  expect(await cli("timeline", "cofirm")).toEqual([2, expect.stringContaining("NT_USAGE")]);
+  expect(await cli("timeline", "confirm")).toEqual([0, expect.stringMatching(/^confirmed \S+\/0000/)]);
+  expect(await cli("doctor")).toEqual([0, expect.stringMatching(/ok +timeline: /)]);
+  // Where the platform does not tell, nothing is paused, and nothing can be confirmed.
+  await db.pool.query(
+    "create or replace function nevertwice.current_timeline() returns text language sql as 'select null::text'",
+  );
+  expect(await cli("doctor")).toEqual([0, expect.stringMatching(/warning +timeline: this server does not tell/)]);
+  expect(await cli("timeline", "confirm")).toEqual([1, expect.stringContaining("NT_NOT_FOUND")]);
+});
+
 describe("the shop's server", () => {
   async function listening(env: Record<string, string | undefined>): Promise<number> {
     const folder = await temporary();

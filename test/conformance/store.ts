@@ -334,6 +334,30 @@ export function storeConformance(
         expect(await attempts(mine.deliveryId)).toEqual([{ outcome: "retry", attempt: 1 }]);
       });
 
+      test("one that is put off is not counted, comes after first attempts, and is recorded once for the same reason", async () => {
+        const name = await consumer();
+        let mine = await one(name);
+        const putOff = async (error: string) => {
+          await store.settle([{ ...mine, outcome: "interrupted", delayMs: 60_000, error, ranMs: 1 }], "w");
+          expect(await claim(name)).toEqual([]);
+          await rows("update nevertwice.delivery set due_at = clock_timestamp() - interval '1 hour' where id = $1", [
+            mine.deliveryId,
+          ]);
+          await store.accept([made(name)]);
+          expect((await claim(name, 1))[0]?.deliveryId).not.toBe(mine.deliveryId);
+          const [again] = await claim(name, 1);
+          expect(again).toMatchObject({ deliveryId: mine.deliveryId, attempt: 1 });
+          mine = again as Claimed;
+        };
+        await putOff("paused");
+        await putOff("paused");
+        expect(await attempts(mine.deliveryId)).toEqual([{ outcome: "interrupted", attempt: 1 }]);
+        await putOff("paused for another reason");
+        expect(await attempts(mine.deliveryId)).toHaveLength(2);
+        await store.settle([completed(mine)], "w");
+        expect((await attempts(mine.deliveryId)).at(-1)).toEqual({ outcome: "completed", attempt: 1 });
+      });
+
       test("a dead letter is kept with its error", async () => {
         const name = await consumer();
         const mine = await one(name);
@@ -456,6 +480,57 @@ export function storeConformance(
         await store.beginStep(mine, "s", "key");
         await store.finishStep(mine, "s", { result });
         expect(await store.beginStep(mine, "s", "key")).toEqual({ kind: "done", result: JSON.parse(result) });
+      });
+
+      test("on a timeline that nobody has confirmed: no intent, but what was finished gives its result", async () => {
+        const name = await consumer();
+        const [mine, other] = [await one(name), await one(name)];
+        await store.beginStep(mine, "finished", "key1");
+        await store.finishStep(mine, "finished", { result: "null" });
+        await store.beginStep(mine, "failed", "key2");
+        await store.finishStep(mine, "failed", { error: "no" });
+        await store.beginStep(mine, "unknown", "key3");
+        const timelines = () => rows("select id, confirmed_at, note from nevertwice.timeline");
+        const [known] = await timelines();
+        await rows("delete from nevertwice.timeline");
+        const paused = { kind: "paused", timeline: known?.["id"] };
+        try {
+          expect(await store.beginStep(mine, "finished", "key1")).toEqual({ kind: "done", result: null });
+          expect(await timelines()).toEqual([]);
+          for (const step of ["failed", "unknown", "new"])
+            expect(await store.beginStep(mine, step, "key")).toEqual(paused);
+          expect(await store.beginStep(other, "new", "key")).toEqual(paused);
+          expect(await store.beginStep(forged(mine), "new", "key")).toEqual({ kind: "superseded" });
+          // The first one to be held up recorded it.
+          expect(await timelines()).toEqual([{ id: known?.["id"], confirmed_at: null, note: null }]);
+          const steps = "select name, tries from nevertwice.step where message_id = any ($1::uuid[]) order by name";
+          expect(await rows(steps, [[mine.messageId, other.messageId]])).toEqual([
+            { name: "failed", tries: 1 },
+            { name: "finished", tries: 1 },
+            { name: "unknown", tries: 1 },
+          ]);
+        } finally {
+          await rows("update nevertwice.timeline set confirmed_at = clock_timestamp()");
+        }
+        expect(await store.beginStep(mine, "unknown", "key3")).toEqual({ kind: "begun", tries: 2 });
+      });
+
+      test("where the server does not tell which timeline it is on, nothing is held up", async () => {
+        const name = await consumer();
+        const mine = await one(name);
+        const [{ source }] = (await rows(
+          `select pg_get_functiondef(p.oid) as source
+           from pg_proc p
+           join pg_class c on c.relnamespace = p.pronamespace
+           where p.proname = 'current_timeline' and c.oid = (select tableoid from nevertwice.timeline limit 1)`,
+        )) as [{ source: string }];
+        await rows(source.replace("pg_control_system()", "pg_control_system_that_is_not_there()"));
+        try {
+          expect(await rows("select nevertwice.current_timeline() as id")).toEqual([{ id: null }]);
+          expect(await store.beginStep(mine, "s", "key")).toEqual({ kind: "begun", tries: 1 });
+        } finally {
+          await rows(source);
+        }
       });
     });
 

@@ -178,11 +178,29 @@ describe("a job", () => {
       await tx.query("insert into effect (name, n) values ('sleepy', $1)", [attempt]);
       if (++runs < 4) throw new SnoozeError("not yet", { afterMs: 30 });
     });
-    const one = await job.enqueue(1);
+    const one = await job.enqueue(1, { expireAfterMs: 20_000 });
     await nt.start();
+    await until("it sleeps", () => runs > 0);
     await one.result();
     expect(runs).toBe(4);
     expect(await db.rows("select n from effect where name = 'sleepy'")).toEqual([{ n: 1 }]);
+    const attempts = await db.rows("select outcome from nevertwice.attempt where message_id = $1 order by ended_at", [
+      one.id,
+    ]);
+    // A sleep for the same reason is recorded once.
+    expect(attempts.map((row) => row["outcome"])).toEqual(["interrupted", "completed"]);
+  });
+
+  test("one that began in time does not expire while it waits for its next attempt", async () => {
+    const nt = db.open();
+    let first = true;
+    const job = nt.job("begun", {}, () => {
+      if (!first) return "done";
+      first = false;
+      throw new SnoozeError("later", { afterMs: 1_500 });
+    });
+    await nt.start();
+    expect(await (await job.enqueue(1, { expireAfterMs: 1_000 })).result()).toBe("done");
   });
 
   test("tells how far it is, and what it has to say; a zombie tells nothing", async () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { lowestId, uuidv7 } from "../../src/core/id.ts";
 import { migrations } from "../../src/store/migrate.ts";
 import { openStore } from "../../src/store/open.ts";
+import { confirmTimeline, listTimelines } from "../../src/store/read/timeline.ts";
 import { freshDatabase, until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 import { keepingLogger } from "../support/logger.ts";
@@ -32,6 +33,7 @@ describe("migrations", () => {
     expect(await db.rows("select number, name from together.migration")).toEqual([
       { number: 1, name: "core" },
       { number: 2, name: "send" },
+      { number: 3, name: "timeline" },
       { number: 4, name: "jobs" },
       { number: 5, name: "put" },
     ]);
@@ -45,6 +47,33 @@ describe("migrations", () => {
     await db.pool.query("insert into missing.migration (number, name) values (9999, 'of the future')");
     await expect(store.migrate("auto")).rejects.toThrow("NT_SCHEMA_NEWER");
     await expect(store.migrate("check")).rejects.toThrow("NT_SCHEMA_NEWER");
+    await store.close();
+  });
+
+  test("a database that was there before is on a timeline that counts as confirmed; a copy of it is not", async () => {
+    const older = (await migrations("older")).filter((one) => one.number < 3);
+    for (const { number, name, text } of older) {
+      await db.pool.query(text);
+      await db.pool.query("insert into older.migration (number, name) values ($1, $2)", [number, name]);
+    }
+    const store = await open("older");
+    await store.migrate("auto");
+    const unconfirmed = async () => (await listTimelines(store)).filter((one) => one.confirmed_at === null);
+    expect(await listTimelines(store)).toMatchObject([{ current: true, note: "found by the migration" }]);
+    expect(await unconfirmed()).toEqual([]);
+    // As a dump that was loaded over it: tables and functions are made anew, the rows are the same.
+    const [{ source }] = (await db.rows(
+      "select pg_get_functiondef('older.current_timeline()'::regprocedure) as source",
+    )) as [{ source: string }];
+    await db.pool.query("drop function older.current_timeline()");
+    await db.pool.query("alter table older.timeline rename to before");
+    await db.pool.query("create table older.timeline (like older.before including all)");
+    await db.pool.query("insert into older.timeline select * from older.before");
+    await db.pool.query(source);
+    expect(await unconfirmed()).toMatchObject([{ current: true, seen_at: null }]);
+    expect(await confirmTimeline(store, "copied")).toMatchObject({ current: true, note: "copied" });
+    expect(await confirmTimeline(store, "again")).toMatchObject({ current: true, note: "copied" });
+    expect(await unconfirmed()).toEqual([]);
     await store.close();
   });
 

@@ -4,6 +4,7 @@ import { lowestId } from "../../core/id.ts";
 import type { Runtime } from "../../runtime/nevertwice.ts";
 import { type ListedConsumer, listConsumers } from "../../store/read/consumers.ts";
 import { type Health, health } from "../../store/read/health.ts";
+import { type ListedTimeline, listTimelines } from "../../store/read/timeline.ts";
 import { type Command, type Given, isSet } from "../command.ts";
 import { configured, withStore } from "../context.ts";
 import { coloured, counted, plain } from "../print.ts";
@@ -42,10 +43,12 @@ async function examine(given: Given): Promise<readonly Finding[]> {
     const read = await withStore(given, async (store) => ({
       found: await health(store, lowestId(nowMs - 7 * DAY_MS)),
       consumers: await listConsumers(store),
+      timelines: await listTimelines(store),
     }));
     findings.push(
       ...aboutServer(read.found),
       { level: "ok", what: "schema", found: "the tables of this version" },
+      aboutTimeline(read.timelines),
       ...aboutBacklog(read.found, read.consumers, nowMs),
       ...aboutHorizon(read.found),
     );
@@ -96,6 +99,32 @@ function aboutServer({ server }: Health): Finding[] {
         },
   );
   return findings;
+}
+
+export function aboutTimeline(timelines: readonly ListedTimeline[]): Finding {
+  const what = "timeline";
+  const current = timelines.find((one) => one.current);
+  if (current === undefined) {
+    return {
+      level: "warning",
+      what,
+      found:
+        "this server does not tell which one it is on: a restore or a failover that goes back in time is not noticed",
+      next: "After one, stop the workers first, and have what was lost sent again before they start: docs/guarantees.md.",
+    };
+  }
+  if (current.confirmed_at !== null) {
+    return { level: "ok", what, found: `${current.id}, confirmed ${current.confirmed_at.toISOString()}` };
+  }
+  const since = current.seen_at === null ? "" : `, seen first ${current.seen_at.toISOString()}`;
+  const before = timelines.findLast((one) => one.confirmed_at !== null);
+  const was = before === undefined ? "" : `; it was on ${before.id}`;
+  return {
+    level: "error",
+    what,
+    found: `the database went back in time, or moved: ${current.id}${since}${was}. Steps are paused`,
+    next: "Have the providers send again what is lost, compare what they did with what is recorded here, then: nevertwice timeline confirm",
+  };
 }
 
 function aboutBacklog(found: Health, consumers: readonly ListedConsumer[], nowMs: number): Finding[] {

@@ -4,11 +4,13 @@ import { serve } from "../../server/app.ts";
 import { github } from "../../sources/github.ts";
 import { standardWebhooks } from "../../sources/standard-webhooks.ts";
 import { stripe } from "../../sources/stripe.ts";
+import { listTimelines } from "../../store/read/timeline.ts";
 import { type Command, type Given, isSet, text } from "../command.ts";
 import { bare, configured } from "../context.ts";
 import { processLogger } from "../log.ts";
 import { removeServerFile, writeServerFile } from "../server-file.ts";
 import { wholeNumber } from "../words.ts";
+import { aboutTimeline } from "./doctor.ts";
 
 const sources = {
   stripe: () => stripe({ secret: () => process.env["STRIPE_WEBHOOK_SECRET"] }),
@@ -56,6 +58,8 @@ export const start: Command = {
     });
     const store = await nt.ready();
     log.info({ ...(await store.inspect()), schema: nt.schema }, "database ready");
+    const { level, found, next } = aboutTimeline(await listTimelines(store));
+    if (level === "error") log.warn({ found, next }, "steps are paused");
     const host = text(given, "host");
     const serving = isSet(given, "no-server")
       ? undefined

@@ -113,7 +113,8 @@ export interface StoredMessage {
 
 /**
  * How one execution ends. `completed`, `dead` and `cancelled` end the delivery; `retry` makes it due again after `delayMs`
- * and counts; `interrupted` gives it back, after `delayMs` or at once: recorded when it had started, never counted.
+ * and counts; `interrupted` gives it back, at once or after `delayMs`: recorded when it had started (put off time and again
+ * for the same reason: once), never counted.
  */
 export interface Settlement extends Claim {
   readonly outcome: "completed" | "retry" | "dead" | "cancelled" | "interrupted";
@@ -131,7 +132,9 @@ export type StepBegun =
   | { readonly kind: "begun"; readonly tries: number }
   | { readonly kind: "done"; readonly result: unknown }
   /** The claim is no longer current. */
-  | { readonly kind: "superseded" };
+  | { readonly kind: "superseded" }
+  /** Nobody has confirmed the timeline that the database is on: there is no intent, and no request may leave. */
+  | { readonly kind: "paused"; readonly timeline: string };
 
 /** How a job ended, or that it has not; `unknown` where nothing is kept of it. */
 export type Outcome =

@@ -118,7 +118,7 @@ create index delivery_due on nevertwice.delivery (consumer_id, state, due_at);
 -- a lost COMMIT reply can be resolved.
 --   final   completed, dead, cancelled
 --   other   retry (failed, due again), lost (its worker vanished), superseded (its claim was taken over),
---           interrupted (given back by a shutdown)
+--           interrupted (given back by a shutdown, or put off because steps are paused; not counted)
 create table nevertwice.attempt (
   message_id uuid not null,
   delivery_id uuid not null,
