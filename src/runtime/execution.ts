@@ -76,13 +76,14 @@ export class Execution {
     try {
       if (this.#abortReason !== undefined) throw this.#abortReason;
       await this.#handle();
+      await this.#tx.returned();
       // A handler that swallowed what happened to it does not pass for a success.
       if (this.#abortReason !== undefined) throw this.#abortReason;
       this.#tx.checkUsable();
       this.#steps?.check();
     } catch (error) {
       failed = true;
-      failure = this.#abortReason ?? error;
+      failure = this.#abortReason ?? this.#tx.refusal ?? error;
     }
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {

@@ -82,7 +82,10 @@ export interface ConsumerOptions {
   /** Handlers of this consumer that run at the same time in this process. @default 10 */
   readonly concurrency?: number;
   readonly retry?: Partial<RetryPolicy>;
-  /** false: each delivery has a transaction of its own. @default true */
+  /**
+   * Whether short handlers share a transaction. false: each delivery has one of its own. true: also where `tx` is handed over
+   * to a library. @default true, but for deliveries whose `tx` is handed over
+   */
   readonly group?: boolean;
 }
 
