@@ -166,7 +166,7 @@ const catalogue = {
   },
   NT_SEND_TX: {
     expected:
-      "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex or TypeORM hand it over",
+      "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex, TypeORM or Prisma hand it over",
     next: "Nothing was sent. Begin the transaction first, or leave `tx` out to send at once.",
     canRetry: false,
   },

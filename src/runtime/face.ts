@@ -45,8 +45,8 @@ export interface SendOptions {
 
 export interface OutboxOptions extends SendOptions {
   /**
-   * A transaction of yours, from pg, postgres.js, Drizzle, Kysely, Knex or TypeORM: the message leaves only if it
-   * commits. Nobody can be told before that: workers find it within two seconds where this process lives on, else at
+   * A transaction of yours, from pg, postgres.js, Drizzle, Kysely, Knex, TypeORM or Prisma: the message leaves only if
+   * it commits. Nobody can be told before that: workers find it within two seconds where this process lives on, else at
    * their next poll.
    */
   readonly tx?: OutboxTx;

@@ -24,7 +24,7 @@ export class RunAgainAlone extends Error {
  */
 const CONTENTION = new Set(["55P03", "40P01", "40001", "57014"]);
 
-/** So many steps after the handler's return a forgotten call of a library has come to its statement: none tried took more than 30. */
+/** So many steps after the handler's return a forgotten call of a library has come to its statement: none tried took more than 8 (test/orm). */
 const LATE_STEPS = 100;
 
 /** `tx` and `send` of one execution: opened at first use, revoked when the handler ends. */
