@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "postgres",
-          include: ["test/{store,conformance,runtime,server,cli,examples}/*.test.ts"],
+          include: ["test/{store,conformance,orm,runtime,server,cli,examples}/*.test.ts"],
           exclude: [DEMO],
           globalSetup,
         },

@@ -26,6 +26,7 @@ describe("the shape of the code", () => {
     runtime: ["core", "runtime"],
     store: ["core", "store"],
     sources: ["core", "sources"],
+    orm: ["core", "orm"],
     server: ["core", "runtime", "server"],
     cli: ["core", "runtime", "store", "sources", "server", "cli", "index.ts"],
   };

@@ -114,6 +114,16 @@ export const catalogue = {
     next: "The transaction was ended inside the handler's SQL; this attempt took no effect through `tx` after that and is tried again.",
     canRetry: true,
   },
+  NT_TX_NESTED: {
+    expected: "statements through the innermost of the nested transactions that are open",
+    next: "Inside a nested transaction use the handle that it hands over; this attempt is rolled back and tried again.",
+    canRetry: true,
+  },
+  NT_TX_HANDLE: {
+    expected: "the `tx` of a handler, and plain statements through the library that it is handed over to",
+    next: "Hand over the `tx` that the handler was called with; cursors, streams and binary results do not run on it.",
+    canRetry: false,
+  },
   NT_CLAIM_LOST: {
     expected: "the claim of this execution to be the delivery's current one",
     next: "A newer execution has taken over; this one is recorded as superseded and its writes through `tx` are rolled back.",
@@ -186,7 +196,7 @@ export const catalogue = {
   },
   NT_SEND_TX: {
     expected:
-      "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex or TypeORM hand it over",
+      "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex, TypeORM or Prisma hand it over",
     next: "Nothing was sent. Begin the transaction first, or leave `tx` out to send at once.",
     canRetry: false,
   },

@@ -11,7 +11,8 @@ export interface Consumer extends ConsumerDeclaration {
   readonly timeoutMs: number;
   readonly concurrency: number;
   readonly retry: RetryPolicy;
-  readonly group: boolean;
+  /** Undefined: unless its `tx` is handed over to a library. */
+  readonly group: boolean | undefined;
   /** Of a job: checks the stored input before it is handled. Throws a terminal error. */
   readonly check?: (input: unknown) => unknown;
   /** Declared here, handled by other processes. */
@@ -35,7 +36,7 @@ export function consumer(source: string, topic: string, options: ConsumerOptions
     timeoutMs: bounded("timeoutMs", options.timeoutMs ?? defaults.timeoutMs, 1, 86_400_000),
     concurrency: bounded("concurrency", options.concurrency ?? defaults.concurrency, 1, 1_000),
     retry: retryPolicy(options.retry),
-    group: options.group ?? true,
+    group: options.group,
   };
 }
 

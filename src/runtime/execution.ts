@@ -84,6 +84,7 @@ export class Execution {
     try {
       if (this.#abortReason !== undefined) throw this.#abortReason;
       const returned = await this.#handle();
+      await this.#tx.returned();
       if (this.consumer.source === JOBS) {
         this.#result = resultJson("NT_JOB_RESULT", `job \`${this.consumer.name}\``, returned);
       }
@@ -93,7 +94,7 @@ export class Execution {
       this.#steps?.check();
     } catch (error) {
       failed = true;
-      failure = this.#steps?.ended ?? this.#abortReason ?? error;
+      failure = this.#steps?.ended ?? this.#abortReason ?? this.#tx.refusal ?? error;
     }
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {

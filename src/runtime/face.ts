@@ -46,8 +46,8 @@ export interface SendOptions {
 
 export interface OutboxOptions extends SendOptions {
   /**
-   * A transaction of yours, from pg, postgres.js, Drizzle, Kysely, Knex or TypeORM: the message leaves only if it
-   * commits. Nobody can be told before that: workers find it within two seconds where this process lives on, else at
+   * A transaction of yours, from pg, postgres.js, Drizzle, Kysely, Knex, TypeORM or Prisma: the message leaves only if
+   * it commits. Nobody can be told before that: workers find it within two seconds where this process lives on, else at
    * their next poll.
    */
   readonly tx?: OutboxTx;
@@ -88,7 +88,10 @@ export interface ConsumerOptions {
   /** Handlers of this consumer that run at the same time in this process. @default 10 */
   readonly concurrency?: number;
   readonly retry?: Partial<RetryPolicy>;
-  /** false: each delivery has a transaction of its own. @default true */
+  /**
+   * Whether short handlers share a transaction. false: each delivery has one of its own. true: also where `tx` is handed over
+   * to a library. @default true, but for deliveries whose `tx` is handed over
+   */
   readonly group?: boolean;
 }
 

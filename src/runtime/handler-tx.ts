@@ -1,5 +1,6 @@
 import { fault, isFault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
+import { HANDLE, type Handle } from "../core/ports/handle.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claimed, Put, QueryResult, Transaction } from "../core/ports/store.ts";
 import { JOBS } from "../core/topic.ts";
@@ -7,6 +8,7 @@ import { arrival, bytesDigest, digest, ownParcel, type Parcel } from "./arrival.
 import type { Consumer } from "./consumer.ts";
 import type { SendOptions, Sent, Tx } from "./face.ts";
 import { sqlState } from "../core/sql-state.ts";
+import { LibraryHandle } from "./handle.ts";
 import type { Lanes } from "./lane.ts";
 import { judge } from "./statement.ts";
 import type { Turn } from "./turn.ts";
@@ -23,13 +25,17 @@ export class RunAgainAlone extends Error {
  */
 const CONTENTION = new Set(["55P03", "40P01", "40001", "57014"]);
 
+/** So many steps after the handler's return a forgotten call of a library has come to its statement: none tried took more than 8 (test/orm). */
+const LATE_STEPS = 100;
+
 /** `tx` and `send` of one execution: opened at first use, revoked when the handler ends. */
 export class HandlerTx implements Tx {
   readonly #lanes: Lanes;
   readonly #claimed: Claimed;
   readonly #consumer: Consumer;
-  readonly #how: "shared" | "alone" | "again";
+  #how: "shared" | "alone" | "again";
   readonly #host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger };
+  #handle: LibraryHandle | undefined;
   #sent: Map<string, number> | undefined;
   #given: { tx: Transaction; single: boolean } | undefined;
   #pending = 0;
@@ -54,8 +60,44 @@ export class HandlerTx implements Tx {
   async query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> {
     const kind = judge(text);
     if (kind === "control") throw fault("NT_TX_CONTROL", { got: `\`${text.trim().slice(0, 60)}\`` });
-    const result = await this.#use((tx) => tx.query(text, values), kind === "leaks");
-    return result as QueryResult<Row>;
+    const { rows, rowCount } = await this.#use((tx) => tx.query(text, values), kind === "leaks");
+    return { rows, rowCount };
+  }
+
+  /**
+   * Hands it over to a library. Unless its consumer says `group: true` it then runs alone, what a library sends being its own
+   * affair: from its first statement where that is still to come, and from the first one of the next delivery.
+   */
+  [HANDLE](): Handle {
+    this.#checkRevoked();
+    if (this.#handle !== undefined) return this.#handle;
+    const leaves = this.#consumer.group !== true;
+    if (leaves && this.#how === "shared") {
+      this.#how = "alone";
+      this.#lanes.leave();
+    }
+    const error = (): unknown => this.turn?.error;
+    this.#handle = new LibraryHandle({
+      clock: this.#host.clock,
+      run: ({ text, values, ...shape }) =>
+        this.#use((tx) => tx.query(text, values, shape), leaves || judge(text) === "leaks"),
+      nest: async (act, name) => {
+        await this.#use((tx) => tx.nest(act, name), true);
+        // What failed was undone: the transaction takes statements again.
+        if (act === "rollback to" && this.turn !== undefined) this.turn.error = undefined;
+      },
+      get error() {
+        return error();
+      },
+    });
+    return this.#handle;
+  }
+
+  /** After the handler has returned. */
+  async returned(): Promise<void> {
+    if (this.#handle === undefined) return;
+    this.#handle.returned();
+    for (let step = 0; step < LATE_STEPS; step++) await Promise.resolve();
   }
 
   /**
@@ -112,10 +154,17 @@ export class HandlerTx implements Tx {
     if (error !== undefined) {
       throw isFault(error) ? error : fault("NT_TX_ABORTED", { got: String(error), cause: error });
     }
+    this.#handle?.check();
+  }
+
+  /** Why the attempt fails, whatever the handler threw or swallowed after that. */
+  get refusal(): Error | undefined {
+    return this.#handle?.refusal;
   }
 
   revoke(): void {
     this.#revoked = true;
+    this.#handle?.end();
   }
 
   async #use<Result>(act: (tx: Transaction) => Promise<Result>, leaks: boolean): Promise<Result> {

@@ -18,3 +18,39 @@ export function judge(text: string): "contained" | "leaks" | "control" {
   if (CONTROL.has(word)) return "control";
   return CONTAINED.has(word) && !LEAKS.test(text) ? "contained" : "leaks";
 }
+
+/** What a library means by a statement of its own about transactions. */
+export type Control =
+  | { readonly kind: "begin" | "commit" | "rollback" }
+  | { readonly kind: "savepoint" | "release" | "rollback-to"; readonly name: string }
+  /** Nothing that has a place inside a transaction: another isolation level, `commit and chain`, a prepared transaction. */
+  | { readonly kind: "refused" };
+
+const MODE = String.raw`(?:isolation\s+level\s+read\s+(?:un)?committed|read\s+write|not\s+deferrable)`;
+const WORK = String.raw`(?:\s+(?:work|transaction))?`;
+const NAME = String.raw`("(?:[^"]|"")+"|[a-z_][\w$]*)`;
+const FORMS: readonly (readonly [Control["kind"], RegExp])[] = [
+  ["begin", new RegExp(String.raw`^(?:begin${WORK}|start\s+transaction)(?:[\s,]+${MODE})*$`, "i")],
+  ["commit", new RegExp(`^(?:commit|end)${WORK}$`, "i")],
+  ["rollback", new RegExp(`^(?:rollback|abort)${WORK}$`, "i")],
+  ["savepoint", new RegExp(String.raw`^savepoint\s+${NAME}$`, "i")],
+  ["release", new RegExp(String.raw`^release\s+(?:savepoint\s+)?${NAME}$`, "i")],
+  ["rollback-to", new RegExp(String.raw`^(?:rollback|abort)${WORK}\s+to\s+(?:savepoint\s+)?${NAME}$`, "i")],
+];
+/** Its modes would be the whole transaction's, which is not the library's. */
+const SET_TRANSACTION =
+  /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*set\s+(?:(?:local|session)\s+)?(?:transaction|characteristics)\b/i;
+
+/** Undefined for whatever is not about transactions. */
+export function readControl(text: string): Control | undefined {
+  if (judge(text) !== "control") return SET_TRANSACTION.test(text) ? { kind: "refused" } : undefined;
+  const trimmed = text.trim().replace(/(?:\s*;)+$/, "");
+  for (const [kind, form] of FORMS) {
+    const match = form.exec(trimmed);
+    if (match === null) continue;
+    const name = match[1];
+    if (name === undefined) return { kind } as Control;
+    return { kind, name: name.startsWith('"') ? name : `"${name.toLowerCase()}"` };
+  }
+  return { kind: "refused" };
+}

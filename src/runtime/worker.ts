@@ -72,7 +72,7 @@ export class Worker {
     for (const consumer of consumers) {
       const lanes = new Lanes(
         { ...host, hint: () => host.hint(), transactions },
-        { timeoutMs: consumer.timeoutMs, grouped: consumer.group },
+        { timeoutMs: consumer.timeoutMs, grouped: consumer.group !== false },
       );
       this.#lines.set(consumer.name, new Line(consumer, lanes, host.clock));
     }

@@ -13,12 +13,15 @@ export interface DriverQuery {
   readonly values?: unknown[];
   /** "extended" even without values: the simple protocol would run "select 1; rollback". */
   readonly queryMode?: "extended";
+  readonly rowMode?: "array";
+  readonly types?: unknown;
 }
 
 export interface Answer {
   readonly rows: unknown[];
   readonly rowCount: number | null;
   readonly command: string;
+  readonly fields?: unknown[];
 }
 
 /** The shape of a checked-out `pg` client that we use. */

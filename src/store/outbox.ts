@@ -38,6 +38,8 @@ export async function sendIn(
 /** By the shape of what was handed over. */
 async function run(tx: OutboxTx, text: string, json?: string): Promise<readonly PutRow[]> {
   const values = json === undefined ? [] : [json];
+  // Before the rest: a model of theirs may be called `raw` or `query`.
+  if ("$queryRawUnsafe" in tx) return rowsOf(await tx.$queryRawUnsafe(text, ...values));
   if ("unsafe" in tx) return rowsOf(await tx.unsafe(text, values));
   if ("executeQuery" in tx) {
     const query = { kind: "RawNode", sqlFragments: [text], parameters: [] } as const;

@@ -14,7 +14,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { defaults } from "../core/defaults.ts";
-import type { Arrival, Put, QueryResult, Settlement, Transaction, TransactionLimits } from "../core/ports/store.ts";
+import type {
+  Arrival,
+  Put,
+  ResultShape,
+  Settlement,
+  StatementResult,
+  Transaction,
+  TransactionLimits,
+} from "../core/ports/store.ts";
 import { accept } from "./accept.ts";
 import { type Connections, isBroken, within } from "./connections.ts";
 import { type Answer, ask, type ClientLike, type DriverQuery, inOneWrite } from "./driver.ts";
@@ -52,6 +60,8 @@ export async function begin(connections: Connections, limits: TransactionLimits,
   return new PostgresTransaction(connections, client, lane, limits.lockMs, worker);
 }
 
+const NEST = { savepoint: "savepoint", release: "release savepoint", "rollback to": "rollback to savepoint" } as const;
+
 class PostgresTransaction implements Transaction {
   readonly #connections: Connections;
   readonly #client: ClientLike;
@@ -75,12 +85,22 @@ class PostgresTransaction implements Transaction {
     this.#worker = worker;
   }
 
-  async query(text: string, values: readonly unknown[] = []): Promise<QueryResult> {
+  async query(text: string, values: readonly unknown[] = [], shape?: ResultShape): Promise<StatementResult> {
     // A tenant's role may not settle deliveries: it is put down before the settlement.
     this.#role ||= /\brole\b|\bauthorization\b/i.test(text);
     const named = this.#connections.named(text);
-    const result = await this.#send({ ...named, text, values: [...values], queryMode: "extended" });
-    return { rows: result.rows as Record<string, unknown>[], rowCount: result.rowCount };
+    const { rows, rowCount, command, fields } = await this.#send({
+      ...named,
+      text,
+      values: [...values],
+      queryMode: "extended",
+      ...shape,
+    });
+    return { rows, rowCount, command, fields: fields ?? [] };
+  }
+
+  async nest(act: "savepoint" | "release" | "rollback to", name: string): Promise<void> {
+    await this.#send({ text: `${NEST[act]} "${name}"`, queryMode: "extended" });
   }
 
   savepoint(name: string): void {

@@ -11,6 +11,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { OutboxTx } from "../../src/index.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
+import { withPrisma } from "../support/parts.ts";
+import { prisma } from "../support/prisma.ts";
 
 const db = testDatabase();
 const INSERT = "insert into effect (name) values ('outbox')";
@@ -88,6 +90,14 @@ const libraries: Readonly<Record<string, (url: string) => Opened | Promise<Opene
       close: () => made.destroy(),
     };
   },
+  Prisma: async (url) => {
+    const client = (await prisma()).open(url);
+    return {
+      outside: client,
+      transaction: (work) => client.$transaction((tx: any) => work(tx, () => tx.$executeRawUnsafe(INSERT))),
+      close: () => client.$disconnect(),
+    };
+  },
   TypeORM: async (url) => {
     const source = await new DataSource({ type: "postgres", url, poolSize: 2 }).initialize();
     return {
@@ -98,7 +108,11 @@ const libraries: Readonly<Record<string, (url: string) => Opened | Promise<Opene
   },
 };
 
-describe.each(Object.keys(libraries))("the outbox of %s", (name) => {
+for (const name of Object.keys(libraries)) {
+  (name === "Prisma" ? withPrisma : describe)(`the outbox of ${name}`, () => outboxOf(name));
+}
+
+function outboxOf(name: string): void {
   let opened: Opened | undefined;
   const open = async (): Promise<Opened> =>
     (opened ??= await (libraries[name] as (url: string) => Opened | Promise<Opened>)(db.url));
@@ -150,4 +164,4 @@ describe.each(Object.keys(libraries))("the outbox of %s", (name) => {
     await expect(nt.send("outside", 1, { tx: library.outside })).rejects.toMatchObject({ code: "NT_SEND_TX" });
     expect(await db.rows("select from nevertwice.message where topic = 'outside'")).toEqual([]);
   });
-});
+}

@@ -6,10 +6,11 @@
  * A test asks for no skip but through here; test/tidy.test.ts looks for others.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
 /** NT_EXPECT may name these alone: a slip of the pen would expect nothing. */
-const PARTS = ["pgbouncer", "postgres", "root"] as const;
+const PARTS = ["pgbouncer", "postgres", "prisma", "root"] as const;
 type PartName = (typeof PARTS)[number];
 
 export const expected = (process.env["NT_EXPECT"] ?? "").split(",").filter((name) => name !== "");
@@ -39,6 +40,13 @@ export const withPgbouncer = part("pgbouncer", () =>
 /** A PostgreSQL beside the embedded one. */
 export const withPostgres = part("postgres", () =>
   (process.env["DATABASE_URL"] ?? "") === "" ? "DATABASE_URL is not set" : undefined,
+);
+
+/** Under compat, because it is 277 MB. */
+export const withPrisma = part("prisma", () =>
+  existsSync("compat/prisma/generated/client.ts") && existsSync("compat/prisma/node_modules/@prisma/client")
+    ? undefined
+    : "compat/prisma is not installed (its package.json says how)",
 );
 
 export const withRoot = part("root", () => (process.getuid?.() === 0 ? undefined : "this process is not root's"));

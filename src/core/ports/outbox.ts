@@ -7,9 +7,11 @@
  * | postgres.js | the `sql` of `sql.begin(sql => …)`: `unsafe(text, values)` |
  * | Kysely | the `trx` of `transaction().execute(trx => …)`: `executeQuery(…)` |
  * | Knex | the `trx` of `knex.transaction(trx => …)`: `raw(text, bindings)` |
+ * | Prisma | the client of `$transaction(tx => …)`: `$queryRawUnsafe(text, ...values)` |
  * | Drizzle | the `tx` of `db.transaction(tx => …)`: `execute(text)` |
  */
 export type OutboxTx =
+  | { $queryRawUnsafe(text: string, ...values: any[]): PromiseLike<unknown> }
   | { query(text: string, values: any[]): PromiseLike<unknown> }
   | { unsafe(text: string, values: any[]): PromiseLike<unknown> }
   | { executeQuery(query: any): PromiseLike<unknown> }

@@ -153,6 +153,20 @@ export interface QueryResult<Row = Record<string, unknown>> {
   readonly rowCount: number | null;
 }
 
+/** What a library may want of its rows. */
+export interface ResultShape {
+  /** Rows as arrays, in the order of the columns. */
+  readonly rowMode?: "array";
+  /** The driver's own: which parser for which type. */
+  readonly types?: unknown;
+}
+
+export interface StatementResult extends QueryResult<any> {
+  readonly command: string;
+  /** The driver's own: name and type of each column. */
+  readonly fields: readonly unknown[];
+}
+
 /** Per-transaction limits, set with SET LOCAL. Milliseconds. */
 export interface TransactionLimits {
   readonly idleMs: number;
@@ -166,7 +180,9 @@ export interface TransactionLimits {
  */
 export interface Transaction {
   /** The user's statement: extended protocol only. */
-  query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
+  query(text: string, values?: readonly unknown[], shape?: ResultShape): Promise<StatementResult>;
+  /** A savepoint of a library's nested transaction; the name is ours. */
+  nest(act: "savepoint" | "release" | "rollback to", name: string): Promise<void>;
   /** Set before the next statement, and sent with it. */
   savepoint(name: string): void;
   /** Undoes what came after the savepoint; nothing, when no statement did. */

@@ -1,0 +1,53 @@
+import { eq, sql } from "drizzle-orm";
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import { bigint, customType, integer, jsonb, numeric, pgTable, serial, text, timestamp } from "drizzle-orm/pg-core";
+import pg from "pg";
+import { drizzleTx } from "../../src/orm/drizzle.ts";
+import { type Orm, ormConformance } from "../conformance/orm.ts";
+
+const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
+const row = pgTable("orm_row", {
+  id: serial().primaryKey(),
+  name: text().notNull(),
+  n: integer().unique(),
+  big: bigint({ mode: "bigint" }),
+  body: jsonb(),
+  raw: bytes(),
+  at: timestamp({ withTimezone: true }),
+  tags: text().array(),
+  amount: numeric(),
+});
+const schema = { row };
+const columns = { name: true, n: true, big: true, body: true, raw: true, at: true, tags: true, amount: true } as const;
+
+function orm(db: NodePgDatabase<typeof schema>): Orm {
+  return {
+    insert: (one) => db.insert(row).values(one as typeof row.$inferInsert),
+    read: (name) => db.query.row.findMany({ where: eq(row.name, name), columns }),
+    raw: (text_) => db.execute(sql.raw(text_)),
+    transaction: (work) => db.transaction((inner) => work(orm(inner))),
+    outbox: db,
+  };
+}
+
+ormConformance({
+  name: "Drizzle",
+  async open(url) {
+    const pool = new pg.Pool({ connectionString: url, max: 2 });
+    return {
+      own: orm(drizzle({ client: pool, schema })),
+      on: (tx) => orm(drizzleTx(tx, { schema })),
+      close: () => pool.end(),
+    };
+  },
+  sample: {
+    name: "sample",
+    n: 7,
+    big: 9_007_199_254_740_993n,
+    body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
+    raw: Buffer.from([0, 255, 92, 39]),
+    at: new Date("2026-11-23T10:20:30.456Z"),
+    tags: ["a", 'b"c', "d,e", "null"],
+    amount: "12345678901234567890.000000001",
+  },
+});

@@ -1,0 +1,35 @@
+import knex, { type Knex } from "knex";
+import { knexTx } from "../../src/orm/knex.ts";
+import { type Orm, ormConformance, type Row } from "../conformance/orm.ts";
+
+function orm(db: Knex): Orm {
+  return {
+    insert: (row) => db("orm_row").insert(row),
+    read: (name) =>
+      db<Row>("orm_row").select("name", "n", "big", "body", "raw", "at", "tags", "amount").where({ name }),
+    raw: (text) => db.raw(text),
+    transaction: (work) => db.transaction((trx) => work(orm(trx))),
+    stream: async () => {
+      for await (const _ of db("orm_row").select("id").stream()) break;
+    },
+    outbox: db,
+  };
+}
+
+ormConformance({
+  name: "Knex",
+  open(url) {
+    const own = knex({ client: "pg", connection: url, pool: { min: 0, max: 2 } });
+    return Promise.resolve({ own: orm(own), on: (tx) => orm(knexTx(tx, own)), close: () => own.destroy() });
+  },
+  sample: {
+    name: "sample",
+    n: 7,
+    big: "9007199254740993",
+    body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
+    raw: Buffer.from([0, 255, 92, 39]),
+    at: new Date("2026-11-23T10:20:30.456Z"),
+    tags: ["a", 'b"c', "d,e", "null"],
+    amount: "12345678901234567890.000000001",
+  },
+});
