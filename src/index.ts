@@ -27,6 +27,7 @@ export type {
   StepTools,
   Tx,
 } from "./runtime/face.ts";
+export type { BatchContext, BatchHandler, BatchMember, BatchOptions } from "./runtime/batch-face.ts";
 export type {
   CancelOutcome,
   Enqueued,

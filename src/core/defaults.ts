@@ -13,6 +13,9 @@ export const defaults = {
   backoffMaxMs: 3_600_000,
   /** Handlers of one consumer that run at the same time in one process. */
   concurrency: 10,
+  /** Members of a batch at most, and batches of one consumer at the same time. */
+  batchSize: 100,
+  batchConcurrency: 2,
   /** Keys are remembered at least this long. Stripe retries for 3 days, a mail provider was seen to for 29 hours. */
   dedupeDays: 45,
   /** Messages and their history are kept at least this long; at least as long as their keys. */

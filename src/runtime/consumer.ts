@@ -3,6 +3,7 @@ import { defaults } from "../core/defaults.ts";
 import { checkOptions, fault } from "../core/errors.ts";
 import type { ConsumerDeclaration } from "../core/ports/store.ts";
 import { checkName, JOBS, OWN, topicLike } from "../core/topic.ts";
+import type { BatchHandler, BatchOptions } from "./batch-face.ts";
 import type { ConsumerOptions, Handler } from "./face.ts";
 
 /** A declared consumer: what the code says, before any database. */
@@ -15,6 +16,8 @@ export interface Consumer extends ConsumerDeclaration {
   readonly group: boolean | undefined;
   /** Of a job: checks the stored input before it is handled. Throws a terminal error. */
   readonly check?: (input: unknown) => unknown;
+  /** Handles many at once, in place of `handler`. */
+  readonly batch?: { readonly size: number; readonly handler: BatchHandler<unknown> };
   /** Declared here, handled by other processes. */
   readonly elsewhere?: true;
 }
@@ -38,6 +41,19 @@ export function consumer(source: string, topic: string, options: ConsumerOptions
     retry: retryPolicy(options.retry),
     group: options.group,
   };
+}
+
+const BATCH_OPTIONS = ["consumer", "timeoutMs", "concurrency", "retry", "size"] as const;
+
+export function batchConsumer(
+  source: string,
+  topic: string,
+  { size = defaults.batchSize, concurrency = defaults.batchConcurrency, ...rest }: BatchOptions,
+  handler: unknown,
+): Consumer {
+  checkOptions("onBatch()", rest, BATCH_OPTIONS);
+  const batch = { size: bounded("size", size, 1, 1_000), handler: handler as BatchHandler<unknown> };
+  return { ...consumer(source, topic, { ...rest, concurrency, group: false }, handler), batch };
 }
 
 function bounded(name: string, value: number, least: number, most: number): number {

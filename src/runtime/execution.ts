@@ -1,19 +1,18 @@
-import { backoffMs } from "../core/backoff.ts";
-import { defaults } from "../core/defaults.ts";
-import { fault, isFault, type NevertwiceError, RetryError, SnoozeError, TerminalError } from "../core/errors.ts";
+import { fault, isFault } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
 import { JOBS } from "../core/topic.ts";
 import { HandlerTx, RunAgainAlone } from "./handler-tx.ts";
 import type { Consumer } from "./consumer.ts";
-import { describe } from "./describe.ts";
+import { eventOf } from "./event.ts";
 import type { HandlerContext, Message } from "./face.ts";
 import type { Lanes } from "./lane.ts";
 import { resultJson } from "./json.ts";
 import { Notes } from "./notes.ts";
 import type { Pause } from "./pause.ts";
 import { Steps } from "./steps.ts";
+import { failed, type Run, settlement } from "./verdict.ts";
 
 export interface ExecutionHost {
   readonly store: Store;
@@ -61,7 +60,7 @@ export class Execution {
     this.#began = host.clock.monotonic();
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     const how = reruns > 0 ? "again" : alone || claimed.alone ? "alone" : "shared";
-    this.#tx = new HandlerTx(lanes, claimed, consumer, how, host);
+    this.#tx = new HandlerTx(lanes, [claimed], consumer, how, host);
   }
 
   /** Timeout, lost lease or shutdown: the handler is told, its transaction is taken away, and half of it never commits. */
@@ -70,6 +69,11 @@ export class Execution {
     this.#abortReason = reason;
     this.#controller?.abort(reason);
     this.#onAbort?.(reason);
+  }
+
+  /** Somebody else has it. */
+  lose(claim: Claim, reason: Error): void {
+    if (claim.claim === this.claimed.claim) this.abort(reason);
   }
 
   /** It has run for longer than its consumer allows. */
@@ -109,7 +113,7 @@ export class Execution {
       this.#onAbort = reject;
       // A handler that throws at once throws in here, which rejects.
       const { check, handler } = this.consumer;
-      const event = parse(this.claimed.message.body);
+      const event = eventOf(this.claimed.message.body);
       const context = this.#context();
       const returned =
         check === undefined
@@ -164,8 +168,10 @@ export class Execution {
     if (turn !== undefined) {
       const end = await turn.settled;
       if (end.kind === "committed") return { kind: "settled-in-tx" };
-      if (end.kind === "again") return { kind: "again", claim: end.claim };
-      if (end.kind === "failed") return { kind: "settle", settlement: { ...this.#failed(end.error), ...end.claim } };
+      if (end.kind === "again") return { kind: "again", claim: end.claims[0] as Claim };
+      if (end.kind === "failed") {
+        return { kind: "settle", settlement: { ...this.#failed(end.error), ...(end.claims[0] as Claim) } };
+      }
       if (end.kind === "superseded") return { kind: "superseded", settlement: this.#settlement("interrupted") };
       if (end.kind === "unknown") return { kind: "left" };
     }
@@ -177,32 +183,15 @@ export class Execution {
   }
 
   #failed(failure: unknown): Settlement {
-    const { claimed, consumer } = this;
-    if (isFault(failure, "NT_SHUTDOWN")) return this.#settlement("interrupted", failure);
-    if (failure instanceof SnoozeError) {
-      return { ...this.#settlement("interrupted", failure), delayMs: failure.afterMs };
-    }
-    if (isFault(failure, "NT_STEPS_PAUSED")) return this.#putOff(failure);
-    const terminal = failure instanceof TerminalError || (isFault(failure) && !failure.canRetry);
-    if (terminal || claimed.attempt >= consumer.retry.maxAttempts) return this.#settlement("dead", failure);
-    const delayMs =
-      failure instanceof RetryError
-        ? failure.afterMs
-        : backoffMs(consumer.retry, claimed.attempt, this.#host.random.fraction());
-    return { ...this.#settlement("retry", failure), delayMs };
-  }
-
-  /** Its text has no stack in it: the same reason is recorded once. */
-  #putOff({ message }: NevertwiceError): Settlement {
-    // Not all at the same moment.
-    const delayMs = defaults.pausedStepMs * (0.8 + 0.2 * this.#host.random.fraction());
-    return { ...this.#settlement("interrupted"), error: message, delayMs };
+    return failed(this.#run, failure, this.#host.random);
   }
 
   #settlement(outcome: Settlement["outcome"], failure?: unknown): Settlement {
-    const { deliveryId, messageId, claim } = this.claimed;
-    const settlement = { deliveryId, messageId, claim, outcome, ranMs: this.#ranMs(), reruns: this.#reruns };
-    return failure === undefined ? settlement : { ...settlement, error: describe(failure) };
+    return settlement(this.#run, outcome, failure);
+  }
+
+  get #run(): Run {
+    return { claimed: this.claimed, consumer: this.consumer, ranMs: this.#ranMs(), reruns: this.#reruns };
   }
 
   #kept(): { readonly result?: string } {
@@ -219,18 +208,5 @@ export class Execution {
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
-  }
-}
-
-/** The parsed body, or something that throws a terminal error when it is read: the handler still has `message.bytes`. */
-function parse(body: Uint8Array): unknown {
-  try {
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    return JSON.parse(bytes.toString("utf8"));
-  } catch (cause) {
-    const refuse = (): never => {
-      throw fault("NT_BODY_NOT_JSON", { got: cause instanceof Error ? cause.message : String(cause), cause });
-    };
-    return new Proxy({}, { get: refuse, has: refuse, ownKeys: refuse, getOwnPropertyDescriptor: refuse });
   }
 }

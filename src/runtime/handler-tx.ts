@@ -31,7 +31,8 @@ const LATE_STEPS = 100;
 /** `tx` and `send` of one execution: opened at first use, revoked when the handler ends. */
 export class HandlerTx implements Tx {
   readonly #lanes: Lanes;
-  readonly #claimed: Claimed;
+  /** One, or the members of a batch. */
+  readonly #claimed: readonly Claimed[];
   readonly #consumer: Consumer;
   #how: "shared" | "alone" | "again";
   readonly #host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger };
@@ -45,7 +46,7 @@ export class HandlerTx implements Tx {
 
   constructor(
     lanes: Lanes,
-    claimed: Claimed,
+    claimed: readonly Claimed[],
     consumer: Consumer,
     how: "shared" | "alone" | "again",
     host: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
@@ -104,29 +105,36 @@ export class HandlerTx implements Tx {
    * The key is hash(message, consumer, `key` or content, ordinal among equals): not the order of calls, which
    * Promise.all and a deploy change. A replay finds what it sent before.
    */
-  async send(topic: string, payload: unknown, options: SendOptions = {}): Promise<Sent> {
-    const { id, kind } = await this.put(
-      ownParcel(topic, payload, { ...options, tenant: options.tenant ?? this.#claimed.message.tenant }),
-    );
+  async send(topic: string, payload: unknown, options: SendOptions = {}, of = this.#first): Promise<Sent> {
+    const tenant = options.tenant ?? of.message.tenant;
+    const { id, kind } = await this.put(ownParcel(topic, payload, { ...options, tenant }), of);
     return { id, kind: kind === "accepted" || kind === "conflict" ? kind : "duplicate" };
   }
 
   /** A job's own key, where it has one, means the same everywhere; all others are made here. */
-  async put(parcel: Parcel): Promise<Put> {
+  async put(parcel: Parcel, of = this.#first): Promise<Put> {
     const own = parcel.source === JOBS && (parcel.key ?? parcel.unique?.key) !== undefined;
-    const put = arrival(own ? parcel : { ...parcel, key: this.#keyOf(parcel) }, this.#host.clock, this.#host.random);
+    const put = arrival(
+      own ? parcel : { ...parcel, key: this.#keyOf(parcel, of.messageId) },
+      this.#host.clock,
+      this.#host.random,
+    );
     const [outcome] = await this.#use((tx) => tx.send([put]), false);
     if (this.turn !== undefined) this.turn.sends = true;
     return outcome ?? { kind: "duplicate", id: put.id };
   }
 
-  #keyOf({ source, topic, key, body }: Parcel): string {
+  #keyOf({ source, topic, key, body }: Parcel, messageId: string): string {
     const of = source === JOBS ? "job-" : "";
     const what = key === undefined ? digest(`${of}content`, topic, bytesDigest(body)) : digest(`${of}key`, topic, key);
     const sent = (this.#sent ??= new Map<string, number>());
-    const ordinal = sent.get(what) ?? 0;
-    sent.set(what, ordinal + 1);
-    return digest("send", this.#claimed.messageId, this.#consumer.name, what, String(ordinal));
+    const ordinal = sent.get(messageId + what) ?? 0;
+    sent.set(messageId + what, ordinal + 1);
+    return digest("send", messageId, this.#consumer.name, what, String(ordinal));
+  }
+
+  get #first(): Claimed {
+    return this.#claimed[0] as Claimed;
   }
 
   /** The transaction is open now. */
@@ -190,7 +198,7 @@ export class HandlerTx implements Tx {
 
   async #enter(): Promise<{ tx: Transaction; single: boolean }> {
     if (this.#given !== undefined) return this.#given;
-    this.turn ??= this.#lanes.enter(this.#claimed, this.#how);
+    this.turn ??= this.#lanes.enter(this.#claimed, this.#first.message.tenant, this.#how);
     this.#given = await this.turn.begun;
     return this.#given;
   }

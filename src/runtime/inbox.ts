@@ -4,6 +4,7 @@ import type { Logger } from "../core/ports/logger.ts";
 import type { RefusalReason, Source } from "../core/ports/source.ts";
 import type { Acceptance, Arrival } from "../core/ports/store.ts";
 import { arrival } from "./arrival.ts";
+import type { BatchHandler, BatchOptions } from "./batch-face.ts";
 import type { ConsumerOptions, Handler } from "./face.ts";
 import { rawRequest, type RawRequest, type RawResponse, readBody, refuseUnread, storedHeaders } from "./request.ts";
 
@@ -22,6 +23,7 @@ export interface InboxHost {
   accept(arrival: Arrival): Promise<Acceptance>;
   countRefusal(source: string, reason: RefusalReason): void;
   register(source: string, topic: string, options: ConsumerOptions, handler: Handler<never>): void;
+  registerBatch(source: string, topic: string, options: BatchOptions, handler: BatchHandler<any>): void;
 }
 
 /**
@@ -85,6 +87,16 @@ export class Inbox<Events extends object> {
   on(topic: string, optionsOrHandler: ConsumerOptions | Handler<never>, handler?: Handler<never>): this {
     if (typeof optionsOrHandler === "function") this.#host.register(this.name, topic, {}, optionsOrHandler);
     else this.#host.register(this.name, topic, optionsOrHandler, handler as Handler<never>);
+    return this;
+  }
+
+  /** As `on`, of many at once in one transaction; each member has an outcome of its own. */
+  onBatch<Topic extends string>(
+    topic: Topic,
+    options: BatchOptions,
+    handler: BatchHandler<EventOf<Events, Topic>>,
+  ): this {
+    this.#host.registerBatch(this.name, topic, options, handler);
     return this;
   }
 

@@ -4,6 +4,7 @@ import type { SchemaIssue, StandardSchema } from "../core/ports/schema.ts";
 import type { Put, Unique } from "../core/ports/store.ts";
 import { JOBS } from "../core/topic.ts";
 import { bytesDigest, checkKey, checkSpan, type Parcel, payloadBytes } from "./arrival.ts";
+import type { BatchHandler, BatchOptions } from "./batch-face.ts";
 import type { ConsumerOptions } from "./face.ts";
 
 export interface JobOptions extends Omit<ConsumerOptions, "consumer"> {
@@ -76,12 +77,19 @@ const OPTIONS = ["key", "tx", "delayMs", "runAt", "priority", "expireAfterMs", "
  * Guarantee: once `enqueue` has resolved it is durable, and is run until it completes, gives up (a dead letter), is cancelled or
  * expires; what its handler writes through `tx` takes effect once.
  */
-export class Job<Input = any, Result = unknown> {
+export class Job<Input = any, Result = unknown, Checked = Input> {
   readonly name: string;
   readonly #schema: StandardSchema | undefined;
   readonly #host: JobHost;
+  readonly #register: (options: BatchOptions, handler: BatchHandler<any>) => void;
 
-  constructor(host: JobHost, name: string, schema: StandardSchema | undefined) {
+  constructor(
+    host: JobHost,
+    name: string,
+    schema: StandardSchema | undefined,
+    register: (options: BatchOptions, handler: BatchHandler<any>) => void,
+  ) {
+    this.#register = register;
     this.#host = host;
     this.name = name;
     this.#schema = schema;
@@ -113,6 +121,12 @@ export class Job<Input = any, Result = unknown> {
     }
     const put = await this.#host.put(parcels, options.tx);
     return put.map(({ id, kind }) => ({ kind, ...this.of(id) }));
+  }
+
+  /** Runs it here, many at once, in place of a handler for each. Before `start`. */
+  onBatch(options: Omit<BatchOptions, "consumer">, handler: BatchHandler<Checked>): this {
+    this.#register(options, handler);
+    return this;
   }
 
   /** A job that was enqueued before, by its id. */

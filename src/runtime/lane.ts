@@ -7,6 +7,7 @@
  * groups are as large as the load asks for and a lone delivery has a transaction to itself.
  *
  * It is only right with all of this:
+ * - One consumer and one tenant a group: whatever leaks past a savepoint all the same stays at home.
  * - At most 60 members: from the 65th writing savepoint a backend's snapshots overflow and slow every session.
  * - Nobody waits long for a lock (5 ms, far below deadlock_timeout). The waiter leaves, the group commits what is
  *   done, the waiter runs again alone after that, and the group size is halved and grows again slowly.
@@ -73,8 +74,8 @@ export class Lanes {
   }
 
   /** Queues for a transaction: shared, one's own, or one's own because it runs again. */
-  enter(claim: Claim, how: "shared" | "alone" | "again"): Turn {
-    const turn = new Turn(claim, how !== "shared");
+  enter(claims: readonly Claim[], tenant: string, how: "shared" | "alone" | "again"): Turn {
+    const turn = new Turn(claims, tenant, how !== "shared");
     (how === "again" ? this.#again : this.#waiting).push(turn);
     const most = this.#grouped && this.#size > 1 ? GROUP_LANES : GROUP_LANES * 2;
     if (this.#drivers < most) {
@@ -119,9 +120,10 @@ export class Lanes {
     }
   }
 
-  /** The next turn that may join a group. */
-  #nextMember(): Turn | undefined {
-    return this.#waiting[0]?.alone === true ? undefined : take(this.#waiting);
+  /** The next turn that may join a group: one of another tenant waits for the next group, and others pass it meanwhile. */
+  #nextMember(tenant: string): Turn | undefined {
+    const i = this.#waiting.findIndex((turn) => !turn.cancelled && (turn.alone || turn.tenant === tenant));
+    return i < 0 || this.#waiting[i]?.alone === true ? undefined : this.#waiting.splice(i, 1)[0];
   }
 
   async #group(first: Turn): Promise<void> {
@@ -148,7 +150,7 @@ export class Lanes {
     let broken = false;
     let turn: Turn | undefined = first;
     for (let n = 1; turn !== undefined; n++) {
-      const name = `nt_${turn.claim.claim.replace("-", "m")}_${n}`;
+      const name = `nt_${turn.claims[0]?.claim.replace("-", "m")}_${n}`;
       const turnBegan = clock.monotonic();
       try {
         if (!single) tx.savepoint(name);
@@ -170,7 +172,8 @@ export class Lanes {
       // A plan that DDL has made stale fails whoever comes next on this connection.
       const stale: boolean = sqlState(turn.error) === "0A000";
       const full: boolean = stale || kept.length >= this.#size || clock.monotonic() - began > GROUP_MS;
-      turn = single || broken || full || waiters.length > 0 || !this.#grouped ? undefined : this.#nextMember();
+      turn =
+        single || broken || full || waiters.length > 0 || !this.#grouped ? undefined : this.#nextMember(first.tenant);
     }
     if (waiters.some((waiter) => waiter.lockWait)) this.#size = Math.max(1, this.#size >> 1);
     else if (kept.length >= this.#size) this.#size = Math.min(defaults.groupMax, Math.ceil(this.#size * 1.1));
@@ -186,7 +189,9 @@ export class Lanes {
       return;
     }
     const outcome = await tx.settleAndCommit(
-      kept.map((turn) => ({ ...turn.claim, outcome: "completed", ...turn.figures() })),
+      kept.flatMap((turn) =>
+        turn.claims.map((claim) => ({ ...claim, outcome: "completed" as const, ...turn.figures(claim) })),
+      ),
     );
     if (outcome === "committed") {
       if (kept.some((turn) => turn.sends)) this.#host.hint();
@@ -209,7 +214,7 @@ export class Lanes {
     if (turns.length === 0) return;
     try {
       const found = await this.#host.store.resolve(
-        turns.map((turn) => turn.claim),
+        turns.flatMap((turn) => turn.claims),
         this.#host.leaseMs,
       );
       for (const turn of turns) {
@@ -217,9 +222,9 @@ export class Lanes {
           turn.settle({ kind: found.kind });
           continue;
         }
-        const claim = found.claims.find((candidate) => candidate.deliveryId === turn.claim.deliveryId);
-        if (claim === undefined) turn.settle({ kind: "superseded" });
-        else turn.settle(failure === undefined ? { kind: "again", claim } : { kind: "failed", claim, ...failure });
+        const claims = found.claims.filter((one) => turn.claims.some((mine) => mine.deliveryId === one.deliveryId));
+        if (claims.length === 0) turn.settle({ kind: "superseded" });
+        else turn.settle(failure === undefined ? { kind: "again", claims } : { kind: "failed", claims, ...failure });
       }
     } catch {
       // Left to the claim loop, which is safe: when the lease ends the delivery is taken over.

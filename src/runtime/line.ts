@@ -2,7 +2,6 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { Claimed } from "../core/ports/store.ts";
 import type { Consumer } from "./consumer.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Execution } from "./execution.ts";
 import type { Lanes } from "./lane.ts";
 
 /** A claimed delivery that waits for a slot. */
@@ -23,7 +22,7 @@ const COUNT_MS = 50;
 export class Line {
   readonly consumer: Consumer;
   readonly lanes: Lanes;
-  readonly deadlines: Deadlines<Execution>;
+  readonly deadlines: Deadlines<{ timeOut(): void }>;
   readonly #clock: Clock;
   #items: Item[] = [];
   #running = 0;
@@ -48,7 +47,10 @@ export class Line {
   wants(): number {
     const ahead = Math.min(
       MOST_AHEAD,
-      Math.max(this.consumer.concurrency * 2, Math.ceil((this.#perSecond * AHEAD_MS) / 1_000)),
+      Math.max(
+        this.consumer.concurrency * 2 * (this.consumer.batch?.size ?? 1),
+        Math.ceil((this.#perSecond * AHEAD_MS) / 1_000),
+      ),
     );
     // What is done but not yet settled counts: settlement that falls behind slows the claims.
     const room = this.#items.length > ahead / 2 || this.#unsettled > MOST_AHEAD * 4 ? 0 : ahead - this.#items.length;
@@ -93,10 +95,27 @@ export class Line {
     return item;
   }
 
+  /** The members of the next batch, of one tenant, when a slot is free: as many as are here. One that must run alone does. */
+  startBatch(most: number): readonly Item[] {
+    const first = this.#hasRoom() ? this.#items[0] : undefined;
+    if (first === undefined) return [];
+    const { tenant } = first.claimed.message;
+    const items: Item[] = [];
+    const left: Item[] = [];
+    for (const item of this.#items) {
+      const joins = item === first || (!first.alone && !item.alone && item.claimed.message.tenant === tenant);
+      (joins && items.length < most ? items : left).push(item);
+    }
+    this.#items = left;
+    this.#running++;
+    this.#unsettled += items.length;
+    return items;
+  }
+
   /** The handler has returned: its slot is free. */
-  end(): void {
+  end(members = 1): void {
     this.#running--;
-    this.#finished++;
+    this.#finished += members;
     const elapsed = this.#clock.monotonic() - this.#countedAt;
     if (elapsed < COUNT_MS) return;
     this.#perSecond = (this.#perSecond + (this.#finished * 1_000) / elapsed) / 2;

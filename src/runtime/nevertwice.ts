@@ -9,7 +9,8 @@ import type { Source } from "../core/ports/source.ts";
 import type { Store } from "../core/ports/store.ts";
 import { checkName, JOBS, OWN } from "../core/topic.ts";
 import { Accepting } from "./accepting.ts";
-import { consumer, type Consumer } from "./consumer.ts";
+import type { BatchHandler, BatchOptions } from "./batch-face.ts";
+import { batchConsumer, consumer, type Consumer } from "./consumer.ts";
 import type {
   ConsumerOptions,
   Handler,
@@ -122,6 +123,7 @@ export class Runtime {
       accept: (one) => this.#accepting.accept(one),
       countRefusal: (from, reason) => this.#refusals.add(`${from} ${reason}`),
       register: (from, topic, given, handler) => this.#register(from, topic, given, handler),
+      registerBatch: (from, topic, given, handler) => this.#add(batchConsumer(from, topic, given, handler)),
     };
     const inbox = new Inbox(host, name, source, {
       bodyLimitBytes: options.bodyLimitBytes ?? defaults.bodyLimitBytes,
@@ -140,6 +142,12 @@ export class Runtime {
     return this;
   }
 
+  /** As `on`, of many at once in one transaction; each member has an outcome of its own. */
+  onBatch<Event = any>(topic: string, options: BatchOptions, handler: BatchHandler<Event>): this {
+    this.#add(batchConsumer(OWN, topic, options, handler));
+    return this;
+  }
+
   /**
    * Declares a background job and, where a handler is given, runs it here once started. Without one it can be enqueued here
    * and is run by processes that declare it with one. Throws NT_OPTION and NT_CONSUMER_TWICE.
@@ -148,7 +156,7 @@ export class Runtime {
     name: string,
     options: JobOptions & { readonly input: Schema },
     handler?: (input: SchemaOutput<Schema>, context: HandlerContext) => Result | Promise<Result>,
-  ): Job<SchemaInput<Schema>, Awaited<Result>>;
+  ): Job<SchemaInput<Schema>, Awaited<Result>, SchemaOutput<Schema>>;
   job<Input = any, Result = unknown>(
     name: string,
     options: JobOptions,
@@ -156,12 +164,13 @@ export class Runtime {
   ): Job<Input, Awaited<Result>>;
   job(name: string, options: JobOptions, handler?: Handler<never>): Job {
     const { input, ...rest } = options;
-    const job = new Job(this.#jobs, name, input);
-    this.#add({
-      ...consumer(JOBS, checkName("job name", name), rest, handler ?? notHere),
-      ...(handler === undefined ? { elsewhere: true } : {}),
-      ...(input === undefined ? {} : { check: (stored: unknown) => job.check(stored) }),
+    const check = input === undefined ? {} : { check: (stored: unknown) => job.check(stored) };
+    const job: Job = new Job(this.#jobs, name, input, (batchOptions, batchHandler) => {
+      this.consumers.delete(name);
+      this.#add({ ...batchConsumer(JOBS, name, { ...rest, ...batchOptions }, batchHandler), ...check });
     });
+    const elsewhere = handler === undefined ? { elsewhere: true as const } : {};
+    this.#add({ ...consumer(JOBS, checkName("job name", name), rest, handler ?? notHere), ...elsewhere, ...check });
     return job;
   }
 

@@ -4,9 +4,9 @@ import type { Claim, Transaction } from "../core/ports/store.ts";
 export type TurnEnd =
   | { readonly kind: "committed" | "superseded" | "unknown" | "undone" }
   /** Rolled back through no fault of its own: to be run again alone, under the new claim. */
-  | { readonly kind: "again"; readonly claim: Claim }
+  | { readonly kind: "again"; readonly claims: readonly Claim[] }
   /** Rolled back although it ran alone: its own doing, and a failed attempt, to be settled under the new claim. */
-  | { readonly kind: "failed"; readonly claim: Claim; readonly error: unknown };
+  | { readonly kind: "failed"; readonly claims: readonly Claim[]; readonly error: unknown };
 
 export interface Figures {
   readonly ranMs: number;
@@ -15,9 +15,10 @@ export interface Figures {
   readonly result?: string;
 }
 
-/** One execution's use of a transaction: queued, given, ended by the handler, settled by the lane. */
+/** One execution's use of a transaction, for one delivery or the members of a batch: queued, given, ended by the handler, settled by the lane. */
 export class Turn {
-  readonly claim: Claim;
+  readonly claims: readonly Claim[];
+  readonly tenant: string;
   readonly alone: boolean;
   readonly begun: Promise<{ tx: Transaction; single: boolean }>;
   readonly ended: Promise<"keep" | "undo" | "again">;
@@ -31,15 +32,17 @@ export class Turn {
   sends = false;
   /** The first error of a statement. */
   error: unknown;
-  figures: () => Figures = () => ({ ranMs: 0, reruns: 0 });
+  /** Of each of its deliveries. */
+  figures: (claim: Claim) => Figures = () => ({ ranMs: 0, reruns: 0 });
   #begin!: (given: { tx: Transaction; single: boolean }) => void;
   #refuse!: (error: unknown) => void;
   #end!: (verdict: "keep" | "undo" | "again") => void;
   #settle!: (end: TurnEnd) => void;
   #waits = false;
 
-  constructor(claim: Claim, alone: boolean) {
-    this.claim = claim;
+  constructor(claims: readonly Claim[], tenant: string, alone: boolean) {
+    this.claims = claims;
+    this.tenant = tenant;
     this.alone = alone;
     this.begun = new Promise((resolve, reject) => {
       this.#begin = resolve;

@@ -13,22 +13,21 @@
 import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type { Claimed, Settlement, Want } from "../core/ports/store.ts";
+import type { Want } from "../core/ports/store.ts";
 import { Alarm } from "./alarm.ts";
-import { Execution, type ExecutionHost } from "./execution.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { ExecutionHost } from "./execution.ts";
 import { Lanes } from "./lane.ts";
 import { Leases } from "./leases.ts";
 import type { Consumer } from "./consumer.ts";
 import { transactionPermits } from "./permits.ts";
-import { Line, type Item } from "./line.ts";
+import { Line } from "./line.ts";
 import { Pause } from "./pause.ts";
 import { Settler } from "./settler.ts";
 import { Takeovers } from "./takeovers.ts";
 import { UnderWay } from "./under-way.ts";
 
 const SWEEP_MS = 1_000;
-/** Handlers started before the event loop goes round: the database works on one burst while the next one runs. */
-const BURST = 50;
 
 export interface WorkerHost extends Omit<ExecutionHost, "pause"> {
   readonly worker: string;
@@ -43,19 +42,15 @@ export class Worker {
   readonly #lines = new Map<string, Line>();
   readonly #leases: Leases;
   readonly #settler: Settler;
-  readonly #running = new Set<Execution>();
+  readonly #dispatcher: Dispatcher;
   /** Executions and settlements. */
   readonly #underWay: UnderWay;
   #resting: (() => void)[] = [];
-  /** Executions that have ended, however they did. */
-  ran = 0;
   #stopping = false;
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
   readonly #takeovers: Takeovers;
   #empty = 0;
-  #burst = 0;
-  #resume: (() => void) | undefined;
   #roundAt = 0;
 
   constructor(host: WorkerHost, consumers: readonly Consumer[]) {
@@ -68,6 +63,14 @@ export class Worker {
     this.#leases = new Leases(host.store, host.clock, host.logger, host.leaseMs);
     this.#takeovers = new Takeovers(host.clock, host.leaseMs / 5);
     this.#settler = new Settler(host.store, host.clock, host.logger, host.worker, host.leaseMs);
+    this.#dispatcher = new Dispatcher(this.#host, {
+      lines: this.#lines,
+      leases: this.#leases,
+      settler: this.#settler,
+      underWay: this.#underWay,
+      takeovers: this.#takeovers,
+      alarm: this.#alarm,
+    });
     const transactions = transactionPermits<Lanes>(consumers.length);
     for (const consumer of consumers) {
       const lanes = new Lanes(
@@ -86,6 +89,11 @@ export class Worker {
   /** It has not gone round for twice the longest pause: something that should have answered did not. */
   get stuck(): boolean {
     return this.#clock.monotonic() - this.#roundAt > 2 * defaults.idlePollMs;
+  }
+
+  /** Executions that have ended, however they did. */
+  get ran(): number {
+    return this.#dispatcher.ran;
   }
 
   wake(): void {
@@ -112,15 +120,14 @@ export class Worker {
    */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
+    this.#dispatcher.stop();
     this.#alarm.ring();
     await this.#loop;
     const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
-    for (const { claimed } of unstarted) this.#endUnrun({ ...claimed, outcome: "interrupted" });
+    for (const { claimed } of unstarted) this.#dispatcher.endUnrun({ ...claimed, outcome: "interrupted" });
     const cancel = this.#clock.after(deadlineMs, () => {
       for (const line of this.#lines.values()) line.lanes.hurry();
-      for (const execution of this.#running) {
-        execution.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
-      }
+      this.#dispatcher.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
     });
     await this.#underWay.none();
     cancel();
@@ -167,12 +174,13 @@ export class Worker {
     if (sweep) this.#sweptAt = now;
     const claimed = await this.#host.store.claim(wants, this.#host.leaseMs);
     for (const one of claimed) {
-      this.#hold(one);
-      if (one.expired) this.#endUnrun({ ...one, outcome: "cancelled", error: "expired: it was not begun in time" });
+      this.#dispatcher.hold(one);
+      if (one.expired)
+        this.#dispatcher.endUnrun({ ...one, outcome: "cancelled", error: "expired: it was not begun in time" });
       else this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
     }
     for (const { consumer, limit } of wants) this.#lines.get(consumer)?.claimed(claimed, limit);
-    for (const line of this.#lines.values()) this.#dispatch(line);
+    for (const line of this.#lines.values()) this.#dispatcher.dispatch(line);
     if (claimed.length > 0) this.#empty = 0;
     return [...this.#lines.values()].some((line) => line.mayHaveMore && line.wants() > 0);
   }
@@ -185,98 +193,20 @@ export class Worker {
       if (open.length === 0) return;
       const claimed = await this.#host.store.takeOver(open, this.#host.leaseMs, this.#host.worker);
       if (claimed === undefined) return this.#takeovers.noneLeft();
-      this.#hold(claimed);
+      this.#dispatcher.hold(claimed);
       this.#takeovers.begin(claimed);
       const line = this.#lines.get(claimed.consumer);
       if (line === undefined) break;
       if (claimed.attempt > line.consumer.retry.maxAttempts) {
-        this.#endAlone(claimed);
+        this.#dispatcher.endAlone(claimed);
         // All of its attempts ended with their worker.
         const got = `${claimed.attempt - 1} attempts that ended with their worker`;
-        this.#endUnrun({ ...claimed, outcome: "dead", error: fault("NT_WORKER_LOST", { got }).message });
+        this.#dispatcher.endUnrun({ ...claimed, outcome: "dead", error: fault("NT_WORKER_LOST", { got }).message });
         continue;
       }
       line.addFirst({ claimed, alone: true, reruns: 0 });
-      this.#dispatch(line);
+      this.#dispatcher.dispatch(line);
     }
-  }
-
-  /** It never ran. */
-  #endUnrun(settlement: Settlement): void {
-    this.#underWay.track(this.#settler.settle(settlement).then(() => this.#leases.release(settlement)));
-  }
-
-  #hold(claimed: Claimed): void {
-    this.#leases.hold(claimed, () => {
-      const lost = fault("NT_CLAIM_LOST", { got: "a lease that was not renewed" });
-      for (const execution of this.#running) if (execution.claimed.claim === claimed.claim) execution.abort(lost);
-      if (this.#lines.get(claimed.consumer)?.drop(claimed) === true) this.#endAlone(claimed);
-    });
-  }
-
-  #dispatch(line: Line): void {
-    while (this.#burst < BURST) {
-      const item = line.start();
-      if (item === undefined) break;
-      this.#burst++;
-      // Another whose lease ran out may wait in its place.
-      if (item.alone) this.#alarm.ring();
-      this.#execute(line, item);
-    }
-    // Handlers that never wait would otherwise run one after another while settlements and claims stand unsent.
-    if (this.#burst >= BURST) {
-      this.#resume ??= this.#clock.after(0, () => {
-        this.#resume = undefined;
-        this.#burst = 0;
-        if (this.#stopping) return;
-        for (const each of this.#lines.values()) this.#dispatch(each);
-      });
-    }
-    if (line.wants() > 0 && line.mayHaveMore) this.#alarm.ring();
-  }
-
-  #execute(line: Line, item: Item): void {
-    const execution = new Execution(this.#host, line.consumer, line.lanes, item.claimed, item.alone, item.reruns);
-    this.#running.add(execution);
-    line.deadlines.add(execution);
-    void execution.run(() => {
-      line.deadlines.delete(execution);
-      line.end();
-      if (!this.#stopping) this.#dispatch(line);
-    });
-    this.#underWay.track(this.#settle(line, execution, item));
-  }
-
-  async #settle(line: Line, execution: Execution, item: Item): Promise<void> {
-    const ended = await execution.ended;
-    this.#running.delete(execution);
-    this.ran++;
-    if (ended.kind !== "again") this.#endAlone(item.claimed);
-    if (ended.kind === "again") {
-      this.#leases.release(item.claimed);
-      line.done();
-      const claimed = { ...item.claimed, ...ended.claim };
-      if (this.#stopping) {
-        await this.#settler.settle({ ...claimed, outcome: "interrupted" });
-        return;
-      }
-      this.#hold(claimed);
-      line.addFirst({ claimed, alone: true, reruns: item.reruns + 1 });
-      this.#dispatch(line);
-      return;
-    }
-    if (ended.kind === "superseded") await this.#settler.recordSuperseded(ended.settlement);
-    if (ended.kind === "settle") {
-      const settled = await this.#settler.settle(ended.settlement);
-      if (settled && ended.settlement.delayMs !== undefined) this.#alarm.ringIn(ended.settlement.delayMs);
-    }
-    this.#leases.release(item.claimed);
-    line.done();
-  }
-
-  #endAlone(claimed: Claimed): void {
-    // The next suspect need not wait for the next look.
-    if (claimed.alone && this.#takeovers.end(claimed)) this.#alarm.ring();
   }
 
   /** Until the next delivery is due, a lease may have ended, or a poll. */

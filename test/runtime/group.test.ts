@@ -164,6 +164,22 @@ describe("group settlement", () => {
     expect(log.filter((row) => row.outcome === "dead").map((row) => row.attempt)).toEqual([3]);
   });
 
+  test("has one tenant: what leaks past a savepoint all the same stays at home", async () => {
+    const nt = db.open();
+    const shared = new Map<string, Set<string>>();
+    nt.on("tenants", { consumer: "tenants", concurrency: 50 }, async (_, { message, tx }) => {
+      const { rows } = await tx.query<{ xid: string }>("select pg_current_xact_id()::text as xid");
+      const xid = rows[0]?.xid ?? "";
+      shared.set(xid, (shared.get(xid) ?? new Set()).add(message.tenant));
+    });
+    await nt.sendMany(Array.from({ length: 400 }, (_, n) => ({ topic: "tenants", payload: n, tenant: `t${n % 4}` })));
+    await nt.start();
+    await until("all done", async () => (await db.rows("select from nevertwice.delivery")).length === 0);
+    expect([...shared.values()].every((tenants) => tenants.size === 1)).toBe(true);
+    // They share all the same, or this proves nothing.
+    expect(shared.size).toBeLessThan(200);
+  });
+
   test("group: false has a transaction for each", async () => {
     const nt = db.open();
     nt.on("single", { group: false, concurrency: 20 }, async (_, { tx }) => {
