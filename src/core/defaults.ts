@@ -50,6 +50,10 @@ export const defaults = {
   /** For statements of the reading side, which may walk all that is kept. */
   readDeadlineMs: 600_000,
   stopDeadlineMs: 20_000,
+  /** A slot of a schedule that is decided later than this was missed. As long as a deploy, or a failover, may take. */
+  scheduleGraceMs: 300_000,
+  /** So many slots at most are made up for at once, the latest ones; the log tells how many were left out. */
+  missedSlots: 1_000,
   stepResultBytes: 1_048_576,
   schema: "nevertwice",
 } as const;
