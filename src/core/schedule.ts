@@ -16,7 +16,8 @@
  * before the schedule was declared, or before its expression was changed: there is no backfill.
  */
 import { defaults } from "./defaults.ts";
-import { fault, nearest } from "./errors.ts";
+import { fault } from "./errors.ts";
+import { nearest } from "./nearest.ts";
 import type { CronPort, CronTimes } from "./ports/cron.ts";
 import { isZone, localTime, utcText } from "./zone.ts";
 
@@ -145,26 +146,25 @@ export interface Decision {
  *
  * A clock that was set forward takes slots before their time, and one that is set back again finds them decided. Were they
  * left at that, a schedule would stand still for as long as the clock had been ahead, and with `skip` and `once` the slots that
- * were passed over would be lost. So they are opened again, and the ledger refuses those that were taken. Up to a minute, as
- * after a failover to another machine, is waited out.
+ * were passed over would be lost. So they are opened again, and the ledger refuses those that were taken; those of the last minutes
+ * too, because nobody knows how long ago it was set back. Up to a minute, as after a failover to another machine, is waited out.
  */
 export function decide(
   { missed }: Pick<Timing, "missed">,
   read: CronTimes,
   { decidedMs, nowMs }: { readonly decidedMs: number; readonly nowMs: number },
 ): Decision {
-  if (decidedMs > nowMs + SET_BACK_MS) {
-    return { taken: [], leftOut: 0, decidedMs: nowMs, nextMs: read.next(nowMs), setBack: true };
-  }
+  const setBack = decidedMs > nowMs + SET_BACK_MS;
   const most = defaults.missedSlots;
-  const due = moments(read, decidedMs, nowMs, 2 * most);
+  const inTimeMs = nowMs - defaults.scheduleGraceMs;
+  const due = moments(read, setBack ? inTimeMs : decidedMs, nowMs, 2 * most);
   if (due.length === 0) {
-    return { taken: [], leftOut: 0, decidedMs, nextMs: read.next(Math.max(decidedMs, nowMs)), setBack: false };
+    const next = read.next(setBack ? nowMs : Math.max(decidedMs, nowMs));
+    return { taken: [], leftOut: 0, decidedMs: setBack ? nowMs : decidedMs, nextMs: next, setBack };
   }
   // Past the bound they are looked for from now backwards: to walk through a year of seconds would take minutes.
   const before = Math.floor(nowMs / 1_000) * 1_000 + 1_000;
   const latest = due.length === 2 * most ? [...read.previous(most, before)].reverse() : due.slice(-most);
-  const inTimeMs = nowMs - defaults.scheduleGraceMs;
   const late = due.some((at) => at < inTimeMs);
   const taken =
     missed === "all"
@@ -179,7 +179,7 @@ export function decide(
     leftOut: Math.min(most, due.length - taken.length),
     decidedMs: nowMs,
     nextMs: read.next(nowMs),
-    setBack: false,
+    setBack,
   };
 }
 
