@@ -10,6 +10,8 @@ export type { Clock, Random } from "./core/ports/clock.ts";
 export type { Logger } from "./core/ports/logger.ts";
 export type { Accepted, Incoming, RefusalReason, Refused, Source, Verdict } from "./core/ports/source.ts";
 export type { OutboxTx } from "./core/ports/outbox.ts";
+export type { ListedSchedule } from "./core/ports/schedules.ts";
+export type { Missed, Slot } from "./core/schedule.ts";
 export type { Durability, QueryResult } from "./core/ports/store.ts";
 export type {
   ConsumerOptions,
@@ -27,6 +29,7 @@ export type {
   Tx,
 } from "./runtime/face.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
+export type { ScheduleOptions, Schedules, SetScheduleOptions } from "./runtime/schedules.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

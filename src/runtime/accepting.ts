@@ -63,6 +63,15 @@ export class Accepting {
     return accepted.map(sent);
   }
 
+  /** A message of our own that somebody else accepts. */
+  made(
+    topic: string,
+    payload: unknown,
+    { headers, ...options }: { key: string; delayMs: number; headers: Arrival["headers"] },
+  ): Arrival {
+    return { ...arrival(ownParcel(topic, payload, options), this.#host.clock, this.#host.random), headers };
+  }
+
   /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. */
   async #send(one: Arrival): Promise<Sent> {
     for (let tries = 1; ; tries++) {

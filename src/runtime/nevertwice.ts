@@ -9,9 +9,9 @@ import type { Store } from "../core/ports/store.ts";
 import { checkName, OWN } from "../core/topic.ts";
 import { Accepting } from "./accepting.ts";
 import { consumer, type Consumer } from "./consumer.ts";
+import { cron } from "./cron.ts";
 import type {
   ConsumerOptions,
-  Database,
   Handler,
   InboxOptions,
   NevertwiceOptions,
@@ -22,14 +22,11 @@ import type {
 import { Hints } from "./hints.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
+import { opened, type OpenStore } from "./opening.ts";
+import { CHANGED, type ScheduleOptions, Schedules } from "./schedules.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Tally } from "./tally.ts";
 import { Worker } from "./worker.ts";
-
-export type OpenStore = (
-  database: Exclude<Database, Store>,
-  options: { schema: string; logger: Logger; preparedStatements?: boolean },
-) => Promise<Store>;
 
 const OPTIONS = [
   "database",
@@ -56,6 +53,8 @@ export class Runtime {
   readonly dedupeDays: number;
   readonly inboxes = new Map<string, Inbox<any>>();
   readonly consumers = new Map<string, Consumer>();
+  /** The schedules at run time: set, remove, pause, resume, list. */
+  readonly schedules: Schedules;
   readonly #options: NevertwiceOptions;
   readonly #open: OpenStore;
   readonly #clock: Clock;
@@ -102,6 +101,14 @@ export class Runtime {
       defaults.refusalFlushMs,
       this.#clock,
     );
+    this.schedules = new Schedules({
+      clock: this.#clock,
+      logger: this.#logger,
+      cron,
+      store: () => this.ready(),
+      message: (topic, input, options) => this.#accepting.made(topic, input, options),
+      hint: () => this.#hint(),
+    });
     this.#hints = new Hints(async () => this.#opened?.hint(this.#name), this.#clock);
   }
 
@@ -137,6 +144,15 @@ export class Runtime {
   on(topic: string, optionsOrHandler: ConsumerOptions | Handler<never>, handler?: Handler<never>): this {
     if (typeof optionsOrHandler === "function") this.#register(OWN, topic, {}, optionsOrHandler);
     else this.#register(OWN, topic, optionsOrHandler, handler as Handler<never>);
+    return this;
+  }
+
+  /**
+   * Sends to a topic of our own, by default of its name, at each moment that a cron expression names in a zone: once a slot, however
+   * many processes declare it. docs/schedules.md has the rules. Throws NT_CRON, NT_ZONE and NT_OPTION.
+   */
+  schedule(name: string, options: ScheduleOptions): this {
+    this.schedules.add(name, options);
     return this;
   }
 
@@ -182,6 +198,7 @@ export class Runtime {
   /** Begins to work on what is due for the consumers declared so far. */
   async start(): Promise<void> {
     const store = await this.ready();
+    await this.schedules.declare(store);
     if (this.#worker !== undefined) return;
     const host = {
       store,
@@ -195,12 +212,15 @@ export class Runtime {
     const worker = new Worker(host, [...this.consumers.values()]);
     this.#worker = worker;
     this.#unlisten = await store.listen((from) => {
-      if (from !== this.#name) worker.wake();
+      if (from === CHANGED) this.schedules.wake();
+      else if (from !== this.#name) worker.wake();
     });
     worker.start();
     const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
     const windows = { dedupeDays: this.dedupeDays, retainDays };
-    this.#housekeeping = new Housekeeping(host, () => [...this.consumers.values()], windows);
+    this.schedules.start(store);
+    const consumers = (): Consumer[] => [...this.consumers.values()];
+    this.#housekeeping = new Housekeeping(host, consumers, windows, () => this.schedules.round(store));
   }
 
   /**
@@ -212,7 +232,8 @@ export class Runtime {
     this.#housekeeping?.stop();
     this.#hints.stop();
     await this.#unlisten?.();
-    await this.#worker?.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
+    const deadlineMs = options.deadlineMs ?? defaults.stopDeadlineMs;
+    await Promise.all([this.schedules.stop(), this.#worker?.stop(deadlineMs)]);
     await this.#accepting.drained();
     if (this.#opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
     this.#stopped = true;
@@ -242,28 +263,8 @@ export class Runtime {
   }
 
   async #connect(): Promise<Store> {
-    const given = typeof this.#options.database === "function" ? this.#options.database() : this.#options.database;
-    if (given === undefined || given === "") throw fault("NT_DATABASE_MISSING", { got: String(given) });
-    const { preparedStatements } = this.#options;
-    const store = isStore(given)
-      ? given
-      : await this.#open(given, {
-          schema: this.schema,
-          logger: this.#logger,
-          ...(preparedStatements === undefined ? {} : { preparedStatements }),
-        });
-    try {
-      const durability = await store.inspect();
-      if (durability.fsync !== "on" || durability.synchronousCommit === "off") {
-        this.#logger.warn(durability, "this server can lose what it has committed");
-      }
-      await store.migrate(this.#options.migrate ?? (process.env["NODE_ENV"] === "production" ? "check" : "auto"));
-    } catch (error) {
-      if (!isStore(given)) await store.close();
-      throw error;
-    }
-    this.#opened = store;
-    return store;
+    this.#opened = await opened(this.#options, this.schema, this.#logger, this.#open);
+    return this.#opened;
   }
 
   async #declare(store: Store): Promise<void> {
@@ -292,8 +293,4 @@ export class Runtime {
     this.consumers.set(declared.name, declared);
     this.#undeclared = true;
   }
-}
-
-function isStore(given: Database): given is Store {
-  return typeof given === "object" && "takeOver" in given;
 }
