@@ -29,7 +29,7 @@ export type {
   Tx,
 } from "./runtime/face.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
-export type { ScheduleOptions, Schedules, SetScheduleOptions } from "./runtime/schedules.ts";
+export type { RunTimeSchedules, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

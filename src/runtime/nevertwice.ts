@@ -23,7 +23,7 @@ import { Hints } from "./hints.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
 import { opened, type OpenStore } from "./opening.ts";
-import { CHANGED, type ScheduleOptions, Schedules } from "./schedules.ts";
+import { CHANGED, type RunTimeSchedules, type ScheduleOptions, Schedules } from "./schedules.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Tally } from "./tally.ts";
 import { Worker } from "./worker.ts";
@@ -54,7 +54,8 @@ export class Runtime {
   readonly inboxes = new Map<string, Inbox<any>>();
   readonly consumers = new Map<string, Consumer>();
   /** The schedules at run time: set, remove, pause, resume, list. */
-  readonly schedules: Schedules;
+  readonly schedules: RunTimeSchedules;
+  readonly #schedules: Schedules;
   readonly #options: NevertwiceOptions;
   readonly #open: OpenStore;
   readonly #clock: Clock;
@@ -101,7 +102,7 @@ export class Runtime {
       defaults.refusalFlushMs,
       this.#clock,
     );
-    this.schedules = new Schedules({
+    this.schedules = this.#schedules = new Schedules({
       clock: this.#clock,
       logger: this.#logger,
       cron,
@@ -152,7 +153,7 @@ export class Runtime {
    * many processes declare it. docs/schedules.md has the rules. Throws NT_CRON, NT_ZONE and NT_OPTION.
    */
   schedule(name: string, options: ScheduleOptions): this {
-    this.schedules.add(name, options);
+    this.#schedules.add(name, options);
     return this;
   }
 
@@ -198,7 +199,7 @@ export class Runtime {
   /** Begins to work on what is due for the consumers declared so far. */
   async start(): Promise<void> {
     const store = await this.ready();
-    await this.schedules.declare(store);
+    await this.#schedules.declare(store);
     if (this.#worker !== undefined) return;
     const host = {
       store,
@@ -212,15 +213,15 @@ export class Runtime {
     const worker = new Worker(host, [...this.consumers.values()]);
     this.#worker = worker;
     this.#unlisten = await store.listen((from) => {
-      if (from === CHANGED) this.schedules.wake();
+      if (from === CHANGED) this.#schedules.wake();
       else if (from !== this.#name) worker.wake();
     });
     worker.start();
     const retainDays = Math.max(this.#options.retainDays ?? defaults.retainDays, this.dedupeDays);
     const windows = { dedupeDays: this.dedupeDays, retainDays };
-    this.schedules.start(store);
+    this.#schedules.start(store);
     const consumers = (): Consumer[] => [...this.consumers.values()];
-    this.#housekeeping = new Housekeeping(host, consumers, windows, () => this.schedules.round(store));
+    this.#housekeeping = new Housekeeping(host, consumers, windows, () => this.#schedules.round(store));
   }
 
   /**
@@ -233,7 +234,7 @@ export class Runtime {
     this.#hints.stop();
     await this.#unlisten?.();
     const deadlineMs = options.deadlineMs ?? defaults.stopDeadlineMs;
-    await Promise.all([this.schedules.stop(), this.#worker?.stop(deadlineMs)]);
+    await Promise.all([this.#schedules.stop(), this.#worker?.stop(deadlineMs)]);
     await this.#accepting.drained();
     if (this.#opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
     this.#stopped = true;

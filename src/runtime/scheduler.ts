@@ -9,6 +9,7 @@
  * woken for this a second time. That look is the truth: it finds what a lost hint told of, and a clock that was set.
  */
 import { defaults } from "../core/defaults.ts";
+import { fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { CronPort } from "../core/ports/cron.ts";
 import type { Logger } from "../core/ports/logger.ts";
@@ -52,6 +53,8 @@ export interface SchedulerHost {
 const LONGEST_MS = 3_600_000;
 /** After somebody else was found at it: whether they were, or died of it. */
 const LOST_MS = 1_000;
+/** Less than the minute after which the store refuses what was read. */
+const INPUT_MS = 50_000;
 /** A schedule that cannot be decided here (an input that throws, a zone that is not known) is left alone for so long. */
 const REST_MS = 30_000;
 
@@ -109,7 +112,7 @@ export class Scheduler {
     for (const [name, until] of this.#resting) if (until <= began) this.#resting.delete(name);
     const looked = await store.look({ own: [...own.values()], except: [...this.#resting.keys()], all: this.#all });
     this.#all = false;
-    let waitMs = looked.waitMs ?? LONGEST_MS;
+    let waitMs = looked.more ? 0 : (looked.waitMs ?? LONGEST_MS);
     for (const one of looked.due) {
       if (this.#stopping) break;
       try {
@@ -125,7 +128,8 @@ export class Scheduler {
 
   /** When its next slot is. */
   async #decide(due: DueSchedule, nowMs: number): Promise<number> {
-    const { store, logger, own, cron } = this.#host;
+    const { clock, store, logger, own, cron } = this.#host;
+    const began = clock.monotonic();
     const { name } = due;
     const { taken, leftOut, decidedMs, nextMs, setBack } = decide(due, times(due, cron), {
       decidedMs: due.decidedMs,
@@ -147,6 +151,12 @@ export class Scheduler {
         "slot-local": `${one.localDate}T${one.localTime}${one.offset}[${one.zone}]`,
       };
       arrivals.push((made?.message ?? this.#host.message)(due.topic, input, { key: slotKey(one), delayMs, headers }));
+    }
+    const tookMs = clock.monotonic() - began;
+    // It would be refused as read too long ago, each time, and nobody would be told why.
+    if (tookMs > INPUT_MS) {
+      const expected = `the input of a schedule within ${INPUT_MS} ms`;
+      throw fault("NT_TIMEOUT", { expected, got: `${Math.round(tookMs)} ms`, next: "Make it in the handler." });
     }
     const turn = {
       name,

@@ -49,6 +49,9 @@ export interface SchedulesHost {
   hint(): void;
 }
 
+/** What `nt.schedules` offers. */
+export type RunTimeSchedules = Pick<Schedules, "set" | "remove" | "pause" | "resume" | "list">;
+
 /** The schedules: those of this process's code, and those that are set at run time. */
 export class Schedules {
   readonly #host: SchedulesHost;

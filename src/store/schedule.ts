@@ -149,7 +149,7 @@ where s.name = t.name
 returning s.name`;
 
 /** Of one look. Whoever has more looks again at once. */
-export const MOST_DUE = 500;
+const MOST_DUE = 100;
 /** Messages of one statement. */
 const BATCH = 250;
 const LIMITS = { idleMs: 10_000, lockMs: defaults.lockTimeoutMs, statementMs: defaults.statementDeadlineMs };
@@ -184,6 +184,7 @@ export class PostgresSchedules implements ScheduleStore {
       // A slot stands at a whole second: what is cut off here cannot be one.
       nowMs: Math.floor(row.now_ms),
       waitMs: row.wait_ms ?? undefined,
+      more: row.due?.length === MOST_DUE,
       due: (row.due ?? []).map(({ decided_ms, next_ms, jitter_ms, input, ...rest }): DueSchedule => ({
         ...rest,
         input: input ?? undefined,

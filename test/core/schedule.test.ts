@@ -37,6 +37,12 @@ describe("an expression", () => {
     );
   });
 
+  test("of more than 500 characters is refused unread; one that names every minute is not", () => {
+    const minutes = Array.from({ length: 60 }, (_, minute) => minute).join(",");
+    expect(() => timing({ cron: `${minutes} * * * *`, zone: "UTC" }, cron)).not.toThrow();
+    expect(() => timing({ cron: `${"0,".repeat(250)}0 * * * *`, zone: "UTC" }, cron)).toThrow(/NT_CRON/);
+  });
+
   // Accepted, it waits for ever, and nobody is told.
   test.each(["0 0 30 2 *", "0 0 31 4,6,9,11 *"])("%s, a date that never comes, is refused", (expression) => {
     expect(() => timing({ cron: expression, zone: "UTC" }, cron)).toThrow(/never comes/);

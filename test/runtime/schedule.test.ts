@@ -4,6 +4,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { Nevertwice, NevertwiceOptions } from "../../src/index.ts";
 import type { Clock } from "../../src/core/ports/clock.ts";
+import type { Store } from "../../src/core/ports/store.ts";
+import type { Schedules } from "../../src/runtime/schedules.ts";
 import { systemClock } from "../../src/runtime/system.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
@@ -37,6 +39,27 @@ const decidedTo = async (name: string): Promise<number> =>
     await db.rows<{ at: Date }>("select decided_to as at from nevertwice.schedule where name = $1", [name])
   )[0]?.at.getTime() ?? 0;
 
+/** How many were due at each look from now on. */
+function counted({ schedules }: Store): readonly number[] {
+  const looks: number[] = [];
+  const look = schedules.look.bind(schedules);
+  schedules.look = async (options) => {
+    const looked = await look(options);
+    looks.push(looked.due.length);
+    return looked;
+  };
+  return looks;
+}
+
+/** Held are the polls, and housekeeping, which would look once a minute or so. */
+const unhurried: Clock = {
+  ...systemClock,
+  after: (ms, run) => (ms >= 1_000 && ms < 3_500_000 ? () => {} : systemClock.after(ms, run)),
+};
+
+/** What the loop and housekeeping see. */
+const inner = (nt: Nevertwice): Schedules => nt.schedules as Schedules;
+
 /** A process that works, on a database whose clock stands there. */
 async function working(
   at: string,
@@ -53,7 +76,7 @@ async function working(
 /** Sets the clock, and has the process look. */
 async function passTo(nt: Nevertwice, at: string): Promise<void> {
   await dbClock.set(at);
-  nt.schedules.wake();
+  inner(nt).wake();
 }
 const HOURLY = { cron: "0 * * * *", zone: "UTC" } as const;
 
@@ -69,7 +92,8 @@ describe("one message a slot", () => {
     const name = fresh();
     const nts = Array.from({ length: 10 }, (_, i) => {
       const clock: Clock = { ...systemClock, now: () => Date.now() + ((i - 4.5) / 4.5) * DAY_MS };
-      return db.open({ clock }).schedule(name, { cron: "* * * * * *", zone: "America/New_York" });
+      // Each would say something else: a second one under the same key would be kept, as a conflict.
+      return db.open({ clock }).schedule(name, { cron: "* * * * * *", zone: "America/New_York", input: () => i });
     });
     await Promise.all(nts.map((nt) => nt.start()));
     await until("eight slots", async () => (await sent(name)).length >= 8);
@@ -153,6 +177,27 @@ describe("one message a slot", () => {
     const { jitter } = await import("../../src/core/schedule.ts");
     const expected = Date.parse("2026-11-25T11:00:00Z") + jitter(name, "2026-11-25T11:00:00Z", 600_000);
     expect(Math.abs((row?.due.getTime() ?? 0) - expected)).toBeLessThan(3_000);
+  });
+});
+
+describe("more schedules than one look holds", () => {
+  test("are all taken care of", async () => {
+    const name = fresh();
+    const nt = db.open({ clock: unhurried });
+    const looks = counted(await nt.ready());
+    await dbClock.set("2026-11-25T10:59:00Z");
+    await nt.start();
+    await until("it sleeps", () => looks.length > 0);
+    await db.pool.query(
+      `insert into nevertwice.schedule
+         (name, origin, topic, cron, zone, missed, jitter_ms, definition, decided_to, next_at, declared_at)
+       select $1 || '-' || i, 'api', $1, '0 * * * *', 'UTC', 'once', 0, 'd', c.now, c.now, c.now
+       from generate_series(1, 130) i, (select nevertwice.clock() as now) c`,
+      [name],
+    );
+    await passTo(nt, "2026-11-25T11:00:01Z");
+    await until("all are sent", async () => (await sent(name)).length === 130, 60_000);
+    await db.pool.query("delete from nevertwice.schedule");
   });
 });
 
@@ -265,12 +310,12 @@ describe("a deploy that changes an expression", () => {
     const old = await working("2026-11-25T10:30:00Z", (one) => one.schedule(name, HOURLY), { logger });
     const newer = db.open().schedule(name, { ...HOURLY, cron: "15 * * * *", missed: "all" });
     await newer.start();
-    const round = async (): Promise<void> => old.schedules.round(await old.ready());
+    const round = async (): Promise<void> => inner(old).round(await old.ready());
     await round();
     await round();
     expect(logger.lines.filter(({ event }) => event.startsWith("a newer deploy"))).toHaveLength(1);
     await dbClock.set("2026-11-25T11:15:01Z");
-    for (const nt of [old, newer]) nt.schedules.wake();
+    for (const nt of [old, newer]) inner(nt).wake();
     await until("the new one's slot", async () => (await sent(name)).length > 0);
     await round();
     expect(await times(name)).toEqual(["11:15"]);
@@ -287,12 +332,7 @@ describe("a deploy that changes an expression", () => {
 describe("at run time", () => {
   test("a schedule that is set is taken care of by a process that was told by a hint alone, and listed", async () => {
     const name = fresh();
-    // Its housekeeping, which looks once a minute or so, is held.
-    const clock: Clock = {
-      ...systemClock,
-      after: (ms, run) => (ms >= 1_000 && ms < 3_600_000 ? () => {} : systemClock.after(ms, run)),
-    };
-    await working("2026-11-25T10:30:00Z", () => {}, { clock });
+    await working("2026-11-25T10:30:00Z", () => {}, { clock: unhurried });
     const elsewhere = db.open();
     await elsewhere.schedules.set(name, { cron: "* * * * * *", zone: "Asia/Kathmandu" });
     await until("it is sent", async () => (await sent(name)).length > 0);
@@ -357,37 +397,48 @@ describe("one that cannot be decided", () => {
     await until("it is sent", async () => (await sent(broken)).length === 1);
     expect((await sent(broken))[0]?.input).toBe("mended");
   });
+
+  // What takes longer to make than the minute for which a look counts would never be sent, without a word.
+  test("because its input takes too long says so", async () => {
+    const name = fresh();
+    const logger = keepingLogger();
+    let ahead = 0;
+    const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+    const slow = { ...HOURLY, input: () => (ahead += 51_000) };
+    const nt = await working("2026-11-25T10:30:00Z", (one) => one.schedule(name, slow), { logger, clock });
+    await passTo(nt, "2026-11-25T11:00:01Z");
+    const said = () => logger.lines.find(({ event }) => event.startsWith("schedule not decided"));
+    await until("it is said", () => said() !== undefined);
+    expect(said()?.fields).toMatchObject({ schedule: name, error: { code: "NT_TIMEOUT" } });
+    expect(await sent(name)).toEqual([]);
+  });
 });
 
 // A stalled-job checker kept a serverless database awake (taskforcesh/bullmq#4632). The database is looked at when housekeeping is
 // there anyway.
 test("a process with nothing to send until tomorrow looks once, and then when housekeeping does", async () => {
-  const held = new Set<() => void>();
+  const held = new Map<() => void, number>();
   const clock: Clock = {
     ...systemClock,
     after(ms, run) {
       if (ms < 1_000) return systemClock.after(ms, run);
-      held.add(run);
+      held.set(run, ms);
       return () => void held.delete(run);
     },
   };
   const nt = db.open({ clock });
   const store = await nt.ready();
   await db.pool.query("delete from nevertwice.schedule");
-  const looks: number[] = [];
-  const { look } = store.schedules;
-  store.schedules.look = async (options) => {
-    const looked = await look.call(store.schedules, options);
-    looks.push(looked.due.length);
-    return looked;
-  };
+  const looks = counted(store);
   await dbClock.set("2026-11-25T10:30:00Z");
   nt.schedule(fresh(), { cron: "0 2 * * *", zone: "UTC" }).on("nothing", () => {});
   await nt.start();
   const asleep = (): Promise<void> => until("it sleeps until the next slot", () => held.size >= 3);
   await asleep();
   expect(looks).toEqual([1]);
-  for (const run of held) {
+  // All but its own sleep.
+  for (const [run, ms] of held) {
+    if (ms > 60_000) continue;
     held.delete(run);
     run();
   }

@@ -34,6 +34,8 @@ export interface DueSchedule extends Timing {
 export interface Looked {
   readonly nowMs: number;
   readonly due: readonly DueSchedule[];
+  /** There may be more that are due than one look holds. */
+  readonly more: boolean;
   /** Until the next one of the others is due; undefined when there is none. */
   readonly waitMs: number | undefined;
 }
