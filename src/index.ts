@@ -11,6 +11,8 @@ export type { Logger } from "./core/ports/logger.ts";
 export type { Accepted, Incoming, RefusalReason, Refused, Source, Verdict } from "./core/ports/source.ts";
 export type { OutboxTx } from "./core/ports/outbox.ts";
 export type { SchemaInput, SchemaOutput, StandardSchema } from "./core/ports/schema.ts";
+export type { ListedSchedule } from "./core/ports/schedules.ts";
+export type { Missed, Slot } from "./core/schedule.ts";
 export type { Durability, QueryResult } from "./core/ports/store.ts";
 export type {
   ConsumerOptions,
@@ -34,11 +36,13 @@ export type {
   EnqueueOptions,
   Job,
   JobOptions,
+  JobSchedule,
   ResultOptions,
   UniqueOptions,
 } from "./runtime/job.ts";
 export type { RunDueOptions } from "./runtime/working.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
+export type { RunTimeSchedules, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

@@ -3,7 +3,8 @@
  * Exit codes: 0 fine, 1 something was found or failed, 2 the command line was wrong.
  */
 import { parseArgs } from "node:util";
-import { isFault, nearest } from "../core/errors.ts";
+import { isFault } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
 import type { Command, Flags } from "./command.ts";
 import { consumerCommand } from "./commands/consumer.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -11,6 +12,7 @@ import { list } from "./commands/list.ts";
 import { migrate } from "./commands/migrate.ts";
 import { post } from "./commands/post.ts";
 import { replay } from "./commands/replay.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
 import { show } from "./commands/show.ts";
 import { start } from "./commands/start.ts";
 import { timeline } from "./commands/timeline.ts";
@@ -26,6 +28,7 @@ const commands: readonly Command[] = [
   replay,
   consumerCommand,
   timeline,
+  scheduleCommand,
   post,
   verifyBooks,
 ];

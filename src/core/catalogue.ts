@@ -59,6 +59,21 @@ export const catalogue = {
     next: "Correct the option; nothing was started.",
     canRetry: false,
   },
+  NT_CRON: {
+    expected: "a cron expression of five fields (minute, hour, day, month, weekday), or six with seconds in front",
+    next: 'Correct it: "0 2 * * *" is every night at two, "*/15 * * * *" every quarter of an hour.',
+    canRetry: false,
+  },
+  NT_ZONE: {
+    expected: "a zone of the IANA database",
+    next: 'Name one, as `zone: "Europe/Berlin"` or `zone: "UTC"`: the zone of a process differs from machine to machine.',
+    canRetry: false,
+  },
+  NT_SCHEDULE_ORIGIN: {
+    expected: "a schedule to be changed where it is declared: in code, or at run time",
+    next: "Choose another name, or remove the schedule that has it.",
+    canRetry: false,
+  },
   NT_CONSUMER_TWICE: {
     expected: "every consumer to have a name of its own",
     next: "Give one of the two another `consumer` name.",

@@ -62,5 +62,9 @@ export const defaults = {
   outcomePollMostMs: 500,
   /** A delivery whose step is paused looks again within this time: so soon after a confirmation everything goes on. */
   pausedStepMs: 30_000,
+  /** A slot of a schedule that is decided later than this was missed. As long as a deploy, or a failover, may take. */
+  scheduleGraceMs: 300_000,
+  /** So many slots at most are made up for at once, the latest ones; the log tells how many were left out. */
+  missedSlots: 1_000,
   schema: "nevertwice",
 } as const;

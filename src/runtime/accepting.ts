@@ -79,6 +79,11 @@ export class Accepting {
     return put;
   }
 
+  /** A message of our own that somebody else accepts. */
+  made(parcel: Parcel): Arrival {
+    return arrival(parcel, this.#host.clock, this.#host.random);
+  }
+
   /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. */
   async #put(one: Arrival): Promise<Put> {
     for (let tries = 1; ; tries++) {

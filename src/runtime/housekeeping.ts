@@ -14,12 +14,13 @@ const EVERY_MS = 60_000;
 
 /**
  * Housekeeping in small pieces, at moments that differ between processes. The consumers are declared again at each round, so
- * that `doctor` can tell one that no code declares any more.
+ * that `doctor` can tell one that no code declares any more. `also` is what else is done then: the database is awake.
  */
 export class Housekeeping {
   readonly #host: Host;
   readonly #consumers: () => readonly ConsumerDeclaration[];
   readonly #windows: { readonly dedupeDays: number; readonly retainDays: number };
+  readonly #also: () => Promise<void>;
   #cancel: () => void;
   #stopped = false;
 
@@ -27,10 +28,12 @@ export class Housekeeping {
     host: Host,
     consumers: () => readonly ConsumerDeclaration[],
     windows: { readonly dedupeDays: number; readonly retainDays: number },
+    also: () => Promise<void>,
   ) {
     this.#host = host;
     this.#consumers = consumers;
     this.#windows = windows;
+    this.#also = also;
     this.#cancel = host.clock.after(FIRST_MS, () => void this.#round());
   }
 
@@ -39,8 +42,10 @@ export class Housekeeping {
     store: Store,
     consumers: readonly ConsumerDeclaration[],
     windows: { readonly dedupeDays: number; readonly retainDays: number },
+    also: () => Promise<void>,
   ): Promise<void> {
     await store.declare(consumers);
+    await also();
     await store.tidy(windows);
   }
 
@@ -52,7 +57,7 @@ export class Housekeeping {
   async #round(): Promise<void> {
     const { store, clock, random, logger } = this.#host;
     try {
-      await Housekeeping.once(store, this.#consumers(), this.#windows);
+      await Housekeeping.once(store, this.#consumers(), this.#windows, this.#also);
     } catch (error) {
       if (!this.#stopped) logger.warn({ error }, "housekeeping failed");
     }

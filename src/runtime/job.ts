@@ -2,15 +2,27 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { SchemaIssue, StandardSchema } from "../core/ports/schema.ts";
 import type { Put, Unique } from "../core/ports/store.ts";
+import type { Slot } from "../core/schedule.ts";
 import { JOBS } from "../core/topic.ts";
 import { bytesDigest, checkKey, checkSpan, type Parcel, payloadBytes } from "./arrival.ts";
 import type { BatchHandler, BatchOptions } from "./batch-face.ts";
 import type { ConsumerOptions } from "./face.ts";
+import type { ScheduleOptions } from "./schedules.ts";
 
 export interface JobOptions extends Omit<ConsumerOptions, "consumer"> {
   /** Checks inputs: any Standard Schema (zod, valibot, arktype). @default anything that JSON can hold */
   readonly input?: StandardSchema<any, any>;
+  /** Enqueues one at each slot, under the slot as its key: docs/schedules.md. */
+  readonly schedule?: JobSchedule;
 }
+
+/** When a job is enqueued by itself, and with what. */
+export interface JobSchedule extends Omit<ScheduleOptions, "topic" | "input"> {
+  /** The input of a slot's job, or what makes it; it is checked as any other. @default the slot */
+  readonly input?: ((slot: Slot) => unknown) | Readonly<Record<string, unknown>> | readonly unknown[] | JsonScalar;
+}
+
+type JsonScalar = string | number | boolean | null;
 
 export interface EnqueueOptions {
   /** Enqueued again under the same key it is absorbed, for as long as the ledger remembers (45 days by default). */
@@ -152,7 +164,8 @@ function faultIn({ path = [], message }: SchemaIssue): string {
   return words.length === 0 ? message : `${words.join(".")}: ${message}`;
 }
 
-function parcel(name: string, input: unknown, options: EnqueueOptions): Parcel {
+/** A job's message as it is enqueued. */
+export function parcel(name: string, input: unknown, options: EnqueueOptions): Parcel {
   checkOptions("enqueue()", options, OPTIONS);
   const { key, delayMs, runAt, priority, expireAfterMs, tenant = "", unique } = options;
   if (key !== undefined) checkKey(key);

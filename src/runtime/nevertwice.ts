@@ -9,8 +9,10 @@ import type { Source } from "../core/ports/source.ts";
 import type { Store } from "../core/ports/store.ts";
 import { checkName, JOBS, OWN } from "../core/topic.ts";
 import { Accepting } from "./accepting.ts";
+import { ownParcel } from "./arrival.ts";
 import type { BatchHandler, BatchOptions } from "./batch-face.ts";
 import { batchConsumer, consumer, type Consumer } from "./consumer.ts";
+import { cron } from "./cron.ts";
 import type {
   ConsumerOptions,
   Handler,
@@ -23,13 +25,14 @@ import type {
 } from "./face.ts";
 import { Hints } from "./hints.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
-import { type CancelOutcome, Job, type JobHost, type JobOptions, type ResultOptions } from "./job.ts";
+import type { CancelOutcome, Job, JobOptions } from "./job.ts";
+import { Jobs } from "./jobs.ts";
 import { type OpenStore, Opening, OPTIONS } from "./opening.ts";
-import { Outcomes } from "./outcomes.ts";
 import { type Readiness, readiness } from "./readiness.ts";
+import { type RunTimeSchedules, type ScheduleOptions, Schedules } from "./schedules.ts";
 import { consoleLogger, systemClock, systemRandom } from "./system.ts";
 import { Tally } from "./tally.ts";
-import { CANCELLED, type RunDueOptions, Working } from "./working.ts";
+import { type RunDueOptions, Working } from "./working.ts";
 
 /**
  * Receives, processes and sends messages so that none is lost and none takes effect twice.
@@ -43,6 +46,9 @@ export class Runtime {
   readonly dedupeDays: number;
   readonly inboxes = new Map<string, Inbox<any>>();
   readonly consumers = new Map<string, Consumer>();
+  /** The schedules at run time: set, remove, pause, resume, list. */
+  readonly schedules: RunTimeSchedules;
+  readonly #schedules: Schedules;
   readonly #options: NevertwiceOptions;
   readonly #opening: Opening;
   readonly #clock: Clock;
@@ -53,8 +59,7 @@ export class Runtime {
   /** By source and reason, with a space between: no source has one in its name. */
   readonly #refusals: Tally;
   readonly #hints: Hints;
-  readonly #outcomes: Outcomes;
-  readonly #jobs: JobHost;
+  readonly #jobs: Jobs;
   readonly #working: Working;
   #stopped = false;
 
@@ -67,7 +72,6 @@ export class Runtime {
     this.#random = options.random ?? systemRandom;
     this.#logger = options.logger ?? consoleLogger;
     this.#opening = new Opening(options, this.schema, this.#logger, open, this.consumers);
-    this.#outcomes = new Outcomes(() => this.ready(), this.#clock);
     this.#accepting = new Accepting({
       clock: this.#clock,
       random: this.#random,
@@ -75,11 +79,24 @@ export class Runtime {
       hint: () => this.#hint(),
       hintLater: () => this.#hints.giveLater(() => this.#hint()),
     });
-    this.#jobs = {
-      put: (parcels, tx) => this.#accepting.putMany(parcels, tx),
-      result: (id, { timeoutMs = 60_000 }: ResultOptions = {}) => this.#outcomes.result(id, timeoutMs),
-      cancel: (id, reason) => this.cancel(id, reason === undefined ? {} : { reason }),
-    };
+    this.schedules = this.#schedules = new Schedules({
+      clock: this.#clock,
+      logger: this.#logger,
+      cron,
+      store: () => this.ready(),
+      message: (topic, input, { headers, ...options }) =>
+        this.#accepting.made({ ...ownParcel(topic, input, options), headers }),
+      hint: () => this.#hint(),
+    });
+    this.#jobs = new Jobs({
+      clock: this.#clock,
+      ready: () => this.ready(),
+      accepting: this.#accepting,
+      schedules: this.#schedules,
+      add: (one) => this.#add(one),
+      remove: (name) => this.consumers.delete(name),
+      checkClaims: () => this.#working.worker?.checkClaims(),
+    });
     const { retainDays = defaults.retainDays, leaseMs = defaults.leaseMs } = options;
     this.#working = new Working({
       ready: () => this.ready(),
@@ -90,6 +107,7 @@ export class Runtime {
       leaseMs,
       hint: () => this.#hint(),
       consumers: this.consumers,
+      schedules: this.#schedules,
       windows: { dedupeDays: this.dedupeDays, retainDays: Math.max(retainDays, this.dedupeDays) },
     });
     this.#refusals = new Tally(
@@ -163,42 +181,35 @@ export class Runtime {
     handler?: (input: Input, context: HandlerContext) => Result | Promise<Result>,
   ): Job<Input, Awaited<Result>>;
   job(name: string, options: JobOptions, handler?: Handler<never>): Job {
-    const { input, ...rest } = options;
-    const check = input === undefined ? {} : { check: (stored: unknown) => job.check(stored) };
-    const job: Job = new Job(this.#jobs, name, input, (batchOptions, batchHandler) => {
-      this.consumers.delete(name);
-      this.#add({ ...batchConsumer(JOBS, name, { ...rest, ...batchOptions }, batchHandler), ...check });
-    });
-    const elsewhere = handler === undefined ? { elsewhere: true as const } : {};
-    this.#add({ ...consumer(JOBS, checkName("job name", name), rest, handler ?? notHere), ...elsewhere, ...check });
-    return job;
+    return this.#jobs.declare(name, options, handler);
   }
 
   /**
    * Ends what is outstanding of a message or job, waiting or running, in any process. Its execution, if there is one, is told
    * by its `signal`, and what it wrote through `tx` is rolled back. What is being committed meanwhile is completed.
    */
-  async cancel(id: string, options: { readonly reason?: string } = {}): Promise<CancelOutcome> {
-    const store = await this.ready();
-    const { cancelled, ran } = await store.cancel(id, options.reason ?? "by hand");
-    if (ran) {
-      this.#working.worker?.checkClaims();
-      await store.hint(CANCELLED);
-    }
-    if (cancelled > 0) return "cancelled";
-    const { kind } = (await store.outcomes([id])).get(id) ?? { kind: "unknown" };
-    return kind === "outstanding" ? "unknown" : kind;
+  cancel(id: string, options: { readonly reason?: string } = {}): Promise<CancelOutcome> {
+    return this.#jobs.cancel(id, options.reason);
   }
 
   /** Stops the claims for a consumer or job, in all processes; what it has is kept. Throws NT_NOT_FOUND. */
-  async pause(name: string): Promise<void> {
-    await this.#pause(name, true);
+  pause(name: string): Promise<void> {
+    return this.#jobs.pause(name, true);
   }
 
   /** Undoes `pause`. Throws NT_NOT_FOUND. */
   async resume(name: string): Promise<void> {
-    await this.#pause(name, false);
+    await this.#jobs.pause(name, false);
     this.#hint();
+  }
+
+  /**
+   * Sends to a topic of our own, by default of its name, at each moment that a cron expression names in a zone: once a slot, however
+   * many processes declare it. docs/schedules.md has the rules. Throws NT_CRON, NT_ZONE and NT_OPTION.
+   */
+  schedule(name: string, options: ScheduleOptions): this {
+    this.#schedules.add(name, options);
+    return this;
   }
 
   /**
@@ -249,7 +260,7 @@ export class Runtime {
   async stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     if (this.#stopped) return;
     this.#hints.stop();
-    this.#outcomes.stop();
+    this.#jobs.stop();
     await this.#working.stop(options.deadlineMs ?? defaults.stopDeadlineMs);
     await this.#accepting.drained();
     if (this.#opening.opened !== undefined) await Promise.all([this.#refusals.flush(), this.#accepting.flush()]);
@@ -260,11 +271,6 @@ export class Runtime {
   /** Whether this process can do its work now: the database answers, and the worker, where there is one, goes round. */
   readiness(): Promise<Readiness> {
     return readiness(() => this.ready(), this.#working.worker, this.#clock);
-  }
-
-  async #pause(name: string, paused: boolean): Promise<void> {
-    if (await (await this.ready()).pause(name, paused)) return;
-    throw fault("NT_NOT_FOUND", { expected: "the name of a consumer or job", got: `\`${name}\`` });
   }
 
   #hint(): void {
@@ -286,8 +292,4 @@ export class Runtime {
     this.consumers.set(declared.name, declared);
     this.#opening.changed();
   }
-}
-
-function notHere(): never {
-  throw new Error("a job without a handler was claimed");
 }

@@ -4,6 +4,7 @@ import type { Logger } from "../core/ports/logger.ts";
 import type { Store } from "../core/ports/store.ts";
 import type { Consumer } from "./consumer.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { CHANGED, type Schedules } from "./schedules.ts";
 import { Worker, type WorkerHost } from "./worker.ts";
 
 /** Who gives the hint that something running was ended by hand. */
@@ -26,6 +27,7 @@ export interface WorkingHost {
   hint(): void;
   readonly consumers: ReadonlyMap<string, Consumer>;
   readonly windows: { readonly dedupeDays: number; readonly retainDays: number };
+  readonly schedules: Schedules;
 }
 
 /** The working side of an instance: for as long as the process is up, or for a while. */
@@ -40,23 +42,28 @@ export class Working {
   }
 
   async start(): Promise<void> {
+    const { schedules, consumers, windows } = this.#host;
     const store = await this.#host.ready();
+    await schedules.declare(store);
     if (this.worker !== undefined) return;
     const host = this.#workerHost(store);
     const worker = new Worker(host, this.#here());
     this.worker = worker;
     this.#unlisten = await store.listen((from) => {
       if (from === CANCELLED) worker.checkClaims();
+      else if (from === CHANGED) schedules.wake();
       else if (from !== host.worker) worker.wake();
     });
     worker.start();
-    this.#housekeeping = new Housekeeping(host, () => [...this.#host.consumers.values()], this.#host.windows);
+    schedules.start(store);
+    const declared = (): Consumer[] => [...consumers.values()];
+    this.#housekeeping = new Housekeeping(host, declared, windows, () => schedules.round(store));
   }
 
   async stop(deadlineMs: number): Promise<void> {
     this.#housekeeping?.stop();
     await this.#unlisten?.();
-    await this.worker?.stop(deadlineMs);
+    await Promise.all([this.#host.schedules.stop(), this.worker?.stop(deadlineMs)]);
   }
 
   /**
@@ -64,7 +71,7 @@ export class Working {
    * worker that vanished; what it still writes when it wakes up names claims that are gone.
    */
   async runDue({ maxMs, graceMs = 5_000 }: RunDueOptions): Promise<{ ran: number; more: boolean }> {
-    const { clock, windows, consumers } = this.#host;
+    const { clock, windows, consumers, schedules } = this.#host;
     const endsAt = clock.monotonic() + maxMs;
     const store = await this.#host.ready();
     if (this.worker !== undefined) {
@@ -73,6 +80,7 @@ export class Working {
         got: "a call after start()",
       });
     }
+    await schedules.once(store);
     const worker = new Worker(this.#workerHost(store), this.#here());
     worker.start();
     let cancel = (): void => {};
@@ -82,7 +90,7 @@ export class Working {
     const more = (await Promise.race([worker.rested(), late])) === "late";
     cancel();
     await worker.stop(graceMs);
-    if (!more) await Housekeeping.once(store, [...consumers.values()], windows);
+    if (!more) await Housekeeping.once(store, [...consumers.values()], windows, async () => {});
     return { ran: worker.ran, more };
   }
 

@@ -2,6 +2,7 @@ import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
+import type { ScheduleStore } from "../core/ports/schedules.ts";
 import type {
   Arrival,
   Cancelled,
@@ -28,6 +29,7 @@ import { channel, HINT, listen } from "./listen.ts";
 import { migrate } from "./migrate.ts";
 import { sendIn } from "./outbox.ts";
 import { Preparing } from "./preparing.ts";
+import { PostgresSchedules } from "./schedule.ts";
 import { recordSuperseded, resolve, type Resolution, settle } from "./settle.ts";
 import { beginStep, finishStep } from "./step.ts";
 import { Tidy } from "./tidy.ts";
@@ -76,6 +78,7 @@ from unnest($1::text[], $2::text[], $3::int[]) as r (source, reason, refused)`;
 /** The store on PostgreSQL 14 to 18, through any pool of the shape of `pg.Pool`. */
 export class PostgresStore implements Store {
   readonly singleConnection: boolean;
+  readonly schedules: ScheduleStore;
   readonly #connections: Connections;
   readonly #schema: string;
   readonly #channel: string;
@@ -100,6 +103,7 @@ export class PostgresStore implements Store {
     },
   ) {
     this.#connections = new Connections(pool, options.schema, options.logger, options.preparedStatements ?? false);
+    this.schedules = new PostgresSchedules(this.#connections);
     this.#schema = options.schema;
     this.#channel = channel(options.schema);
     this.#logger = options.logger;

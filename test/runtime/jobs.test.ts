@@ -436,3 +436,38 @@ describe("a job is ended by hand", () => {
     await expect(nt.pause("nobody")).rejects.toMatchObject({ code: "NT_NOT_FOUND" });
   });
 });
+
+describe("a job with a schedule", () => {
+  test("is enqueued once a slot, however many processes declare it, with what is made of the slot, checked", async () => {
+    const ran: string[] = [];
+    const open = () => {
+      const nt = db.open();
+      nt.job<{ to: string }, void>(
+        "every-second",
+        {
+          input: mail,
+          schedule: { cron: "* * * * * *", zone: "Europe/Berlin", input: (slot) => ({ to: slot.at }) },
+        },
+        ({ to }) => void ran.push(to),
+      );
+      return nt;
+    };
+    const [one, two] = [open(), open()];
+    await Promise.all([one.start(), two.start()]);
+    await until("three slots", () => ran.length >= 3);
+    expect(new Set(ran).size).toBe(ran.length);
+    const keys = await db.rows("select key from nevertwice.message where topic = 'every-second' and source = 'job'");
+    expect(new Set(keys.map((row) => row["key"])).size).toBe(keys.length);
+    expect(keys[0]?.["key"]).toMatch(/^every-second\//);
+  });
+
+  test("runDue enqueues what is due, and runs it", async () => {
+    const nt = db.open();
+    let ran = 0;
+    nt.job("by-cron", { schedule: { cron: "* * * * * *", zone: "UTC" } }, () => void ran++);
+    await nt.runDue({ maxMs: 20_000 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await nt.runDue({ maxMs: 20_000 });
+    expect(ran).toBeGreaterThan(0);
+  });
+});

@@ -1,6 +1,7 @@
 import { defaults } from "../../core/defaults.ts";
 import { isFault } from "../../core/errors.ts";
 import { lowestId } from "../../core/id.ts";
+import type { ListedSchedule } from "../../core/ports/schedules.ts";
 import type { Runtime } from "../../runtime/nevertwice.ts";
 import { type ListedConsumer, listConsumers } from "../../store/read/consumers.ts";
 import { type Health, health } from "../../store/read/health.ts";
@@ -24,7 +25,7 @@ const UNDECLARED_MS = 3_600_000;
 export const doctor: Command = {
   name: "doctor",
   usage: "doctor",
-  about: "check the database, the schema, the backlog and the sources; exit 1 on an error",
+  about: "check the database, the schema, the backlog, the schedules and the sources; exit 1 on an error",
   flags: {},
   words: [0, 0],
   async run(given) {
@@ -44,12 +45,14 @@ async function examine(given: Given): Promise<readonly Finding[]> {
       found: await health(store, lowestId(nowMs - 7 * DAY_MS)),
       consumers: await listConsumers(store),
       timelines: await listTimelines(store),
+      schedules: await store.schedules.list(),
     }));
     findings.push(
       ...aboutServer(read.found),
       { level: "ok", what: "schema", found: "the tables of this version" },
       aboutTimeline(read.timelines),
       ...aboutBacklog(read.found, read.consumers, nowMs),
+      ...aboutSchedules(read.schedules, nowMs),
       ...aboutHorizon(read.found),
     );
   } catch (error) {
@@ -174,6 +177,28 @@ function aboutBacklog(found: Health, consumers: readonly ListedConsumer[], nowMs
   }
   if (findings.every((finding) => finding.level === "ok")) {
     findings.push({ level: "ok", what: "backlog", found: "nothing is stuck, nothing is dead" });
+  }
+  return findings;
+}
+
+function aboutSchedules(schedules: readonly ListedSchedule[], nowMs: number): Finding[] {
+  const findings: Finding[] = [];
+  for (const { name, origin, declaredAt, nextAt, pausedAt } of schedules) {
+    if (origin === "code" && nowMs - declaredAt.getTime() > UNDECLARED_MS) {
+      findings.push({
+        level: "warning",
+        what: "schedule nobody declares",
+        found: `${name}: last declared ${declaredAt.toISOString()}; it sends nothing`,
+        next: `Start the process that declares it, or end it: nevertwice schedule remove ${name}`,
+      });
+    } else if (pausedAt === undefined && nextAt !== undefined && nowMs - nextAt.getTime() > defaults.scheduleGraceMs) {
+      findings.push({
+        level: "error",
+        what: "schedule stands still",
+        found: `${name}: its slot of ${nextAt.toISOString()} was not taken care of`,
+        next: "Is a process running that was started with start()? Its log says why it could not.",
+      });
+    }
   }
   return findings;
 }

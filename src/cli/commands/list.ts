@@ -1,5 +1,6 @@
-import { fault, nearest } from "../../core/errors.ts";
+import { fault } from "../../core/errors.ts";
 import { isUuid } from "../../core/id.ts";
+import { nearest } from "../../core/nearest.ts";
 import { type ListedMessage, listMessages } from "../../store/read/list.ts";
 import { type Command, isSet, text } from "../command.ts";
 import { withStore } from "../context.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { fault, nearest } from "../../core/errors.ts";
+import { fault } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
 import { signGithub } from "../../sources/github.ts";
 import { signStandardWebhook } from "../../sources/standard-webhooks.ts";
 import { signStripe } from "../../sources/stripe.ts";

@@ -1,4 +1,5 @@
-import { fault, nearest } from "../../core/errors.ts";
+import { fault } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
 import type { Runtime } from "../../runtime/nevertwice.ts";
 import { serve } from "../../server/app.ts";
 import { github } from "../../sources/github.ts";

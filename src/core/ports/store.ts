@@ -6,6 +6,7 @@
  */
 
 import type { OutboxTx } from "./outbox.ts";
+import type { ScheduleStore } from "./schedules.ts";
 
 /** A message on its way in. Hashes are the first 16 bytes of sha-256, in hex. */
 export interface Arrival {
@@ -213,6 +214,7 @@ export interface Durability {
 export interface Store {
   /** One connection only: a step while `tx` is open would wait for itself. */
   readonly singleConnection: boolean;
+  readonly schedules: ScheduleStore;
   /** Connects, reports, and throws NT_DATABASE_STANDBY on a standby. */
   inspect(): Promise<Durability>;
   /** `auto` applies what is missing, safe when ten processes start at once; `check` throws NT_SCHEMA_MISSING. Both throw NT_SCHEMA_NEWER. */
