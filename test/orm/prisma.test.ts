@@ -11,7 +11,17 @@ const library = async () => {
   const { PrismaClient, PrismaPg, ...rest } = await prisma();
   return { ...rest, on: (tx: Tx) => prismaTx(tx, PrismaPg, (adapter) => new PrismaClient({ adapter })) };
 };
-const COLUMNS = { name: true, n: true, big: true, body: true, raw: true, at: true, day: true, tags: true, amount: true } as const;
+const COLUMNS = {
+  name: true,
+  n: true,
+  big: true,
+  body: true,
+  raw: true,
+  at: true,
+  day: true,
+  tags: true,
+  amount: true,
+} as const;
 
 withPrisma("Prisma", () => {
   ormConformance({

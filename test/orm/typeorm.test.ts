@@ -19,7 +19,17 @@ const entity = new EntitySchema<Row & { id: number }>({
   },
 });
 
-const COLUMNS = { name: true, n: true, big: true, body: true, raw: true, at: true, day: true, tags: true, amount: true } as const;
+const COLUMNS = {
+  name: true,
+  n: true,
+  big: true,
+  body: true,
+  raw: true,
+  at: true,
+  day: true,
+  tags: true,
+  amount: true,
+} as const;
 
 function orm(manager: EntityManager): Orm {
   const rows = manager.getRepository(entity);
