@@ -1,5 +1,6 @@
 import type { DrizzleConfig } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
 import type { HandlerTransaction } from "../core/ports/handle.ts";
 import { HandedPool } from "./pool.ts";
 
@@ -13,5 +14,12 @@ export function drizzleTx<Schema extends Record<string, unknown> = Record<string
   tx: HandlerTransaction,
   config: DrizzleConfig<Schema> = {},
 ): NodePgDatabase<Schema> {
-  return drizzle({ ...config, client: new HandedPool(tx) as never });
+  const pool = new HandedPool(tx);
+  // It gives each transaction a client of its own only where it sees a pool, which it tells by the class or by its name.
+  const client = Object.create(pg.Pool.prototype, {
+    connect: { value: () => pool.connect() },
+    query: { value: (...words: unknown[]) => pool.query(...words) },
+    end: { value: () => pool.end() },
+  }) as pg.Pool;
+  return drizzle({ ...config, client });
 }

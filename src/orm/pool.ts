@@ -26,8 +26,6 @@ interface Config {
  * all the same transaction; what each says about transactions of its own is read, not sent (runtime/handle.ts).
  */
 export class HandedPool {
-  /** Drizzle tells a pool by the name of its class, which a bundler may change. */
-  static readonly name = "HandedPool";
   readonly options = {};
   readonly #handle: Handle;
 

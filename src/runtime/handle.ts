@@ -13,8 +13,8 @@
  *   through the outer handle, awaited inside): an error, as for any lock.
  * - Savepoints leave the groups: from the 65th a backend's snapshots overflow.
  * - What is still open when the handler returns fails the attempt, like a query that is still under way.
- * - Once the handler has returned nothing more is taken in, and what comes in the next steps of the event loop fails the
- *   attempt: libraries take some of their own between a call and its statement, so a forgotten await shows late.
+ * - Once the handler has returned nothing more is taken in, and what comes in the next hundred microtasks fails the attempt:
+ *   libraries take some between a call and its statement (8 at most, of those tried), so a forgotten await shows late.
  *
  * What it does not promise: `send` and `tx.query` belong to whatever is open when they are called; and two
  * transactions begun at the same time *inside* a nested one are as mixed up as in any transaction of that library.

@@ -67,16 +67,14 @@ export class HandlerTx implements Tx {
 
   /**
    * Hands it over to a library. Unless its consumer says `group: true` it then runs alone, what a library sends being its own
-   * affair: from its first statement where that is still to come, and from the first one of the next delivery.
+   * affair. Before its first statement that costs nothing; in the middle of a group it runs again, and its consumer leaves the
+   * groups for good.
    */
   [HANDLE](): Handle {
     this.#checkRevoked();
     if (this.#handle !== undefined) return this.#handle;
     const leaves = this.#consumer.group !== true;
-    if (leaves && this.#how === "shared") {
-      this.#how = "alone";
-      this.#lanes.leave();
-    }
+    if (leaves && this.#how === "shared") this.#how = "alone";
     const error = (): unknown => this.turn?.error;
     this.#handle = new LibraryHandle({
       clock: this.#host.clock,

@@ -90,11 +90,6 @@ export class Lanes {
     this.#hurry = true;
   }
 
-  /** For good: what its handlers do has no place in a group. */
-  leave(): void {
-    this.#mayGroup = false;
-  }
-
   get #grouped(): boolean {
     return this.#mayGroup && this.#host.clock.monotonic() >= this.#outUntil;
   }
@@ -158,7 +153,7 @@ export class Lanes {
         const verdict = await turn.ended;
         // Alone it may have waited for a lock, which says nothing about the handler.
         const slow = !single && clock.monotonic() - turnBegan > SLOW_MS;
-        if (turn.leaves) this.leave();
+        if (turn.leaves) this.#mayGroup = false;
         if (slow) this.#stayOut();
         if (isLost(turn.error)) broken = true;
         if (verdict === "keep") kept.push(turn);

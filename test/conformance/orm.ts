@@ -11,6 +11,7 @@ export interface Row {
   readonly body?: unknown;
   readonly raw?: unknown;
   readonly at?: unknown;
+  readonly day?: unknown;
   readonly tags?: unknown;
   readonly amount?: unknown;
 }
@@ -36,11 +37,11 @@ export interface OrmCase {
   /** As the library's models want it. */
   readonly sample: Row;
   /** Where a column of its models cannot be null. */
-  readonly nothing?: Row;
+  readonly nothing?: Partial<Row>;
 }
 
 const TABLE = `create table orm_row (
-  id serial primary key, name text not null, n int, big int8, body jsonb, raw bytea, at timestamptz,
+  id serial primary key, name text not null, n int, big int8, body jsonb, raw bytea, at timestamptz, day date,
   tags text[], amount numeric, xact bigint not null default pg_current_xact_id()::text::bigint
 )`;
 const fast = { baseMs: 1, maxMs: 2, maxAttempts: 2 } as const;
@@ -72,9 +73,9 @@ export function ormConformance(one: OrmCase): void {
     /** Runs a handler over so many messages until all are settled; every attempt, in order. */
     async function run(
       handler: (orm: Orm, context: HandlerContext, i: number) => unknown,
-      { count = 1, ...options }: { count?: number } & ConsumerOptions = {},
+      { count = 1, prepared = false, ...options }: { count?: number; prepared?: boolean } & ConsumerOptions = {},
     ): Promise<Ran[]> {
-      const nt = db.open();
+      const nt = db.open({ preparedStatements: prepared });
       const topic = `orm.${++topics}`;
       nt.on(topic, { retry: fast, ...options }, (i: number, context) => handler(opened.on(context.tx), context, i));
       await nt.sendMany(Array.from({ length: count }, (_, i) => ({ topic, payload: i })));
@@ -189,16 +190,19 @@ export function ormConformance(one: OrmCase): void {
     });
 
     test("values come and go as on its own pool", async () => {
-      const nothing = { name: "", n: null, big: null, body: null, raw: null, at: null, tags: null, amount: null };
-      const samples = [one.sample, one.nothing ?? nothing];
+      const nothing = { ...one.sample, n: null, big: null, body: null, raw: null, at: null, day: null, tags: null };
+      const samples = [one.sample, { ...nothing, ...one.nothing }];
       for (const [i, sample] of samples.entries()) {
         await opened.own.insert({ ...sample, name: `own-${i}` });
         const [own] = await opened.own.read(`own-${i}`);
         let got: Row | undefined;
-        const ran = await run(async (orm) => {
-          await orm.insert({ ...sample, name: `handed-${i}` });
-          [got] = await orm.read(`own-${i}`);
-        });
+        const ran = await run(
+          async (orm) => {
+            await orm.insert({ ...sample, name: `handed-${i}` });
+            [got] = await orm.read(`own-${i}`);
+          },
+          { prepared: i > 0 },
+        );
         expect(ran[0]?.error).toBeNull();
         expect(got).toEqual(own);
         const [wrote] = await opened.own.read(`handed-${i}`);

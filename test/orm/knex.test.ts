@@ -6,7 +6,7 @@ function orm(db: Knex): Orm {
   return {
     insert: (row) => db("orm_row").insert(row),
     read: (name) =>
-      db<Row>("orm_row").select("name", "n", "big", "body", "raw", "at", "tags", "amount").where({ name }),
+      db<Row>("orm_row").select("name", "n", "big", "body", "raw", "at", "day", "tags", "amount").where({ name }),
     raw: (text) => db.raw(text),
     transaction: (work) => db.transaction((trx) => work(orm(trx))),
     stream: async () => {
@@ -29,6 +29,7 @@ ormConformance({
     body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
     raw: Buffer.from([0, 255, 92, 39]),
     at: new Date("2026-11-23T10:20:30.456Z"),
+    day: "2026-11-23",
     tags: ["a", 'b"c', "d,e", "null"],
     amount: "12345678901234567890.000000001",
   },

@@ -13,7 +13,7 @@ function orm(db: Kysely<Database>): Orm {
     read: (name) =>
       db
         .selectFrom("orm_row")
-        .select(["name", "n", "big", "body", "raw", "at", "tags", "amount"])
+        .select(["name", "n", "big", "body", "raw", "at", "day", "tags", "amount"])
         .where("name", "=", name)
         .execute() as Promise<Row[]>,
     raw: (text) => sql.raw(text).execute(db),
@@ -52,6 +52,7 @@ ormConformance({
     body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
     raw: Buffer.from([0, 255, 92, 39]),
     at: new Date("2026-11-23T10:20:30.456Z"),
+    day: "2026-11-23",
     tags: ["a", 'b"c', "d,e", "null"],
     amount: "12345678901234567890.000000001",
   },

@@ -13,12 +13,23 @@ const entity = new EntitySchema<Row & { id: number }>({
     body: { type: "jsonb", nullable: true },
     raw: { type: "bytea", nullable: true },
     at: { type: "timestamptz", nullable: true },
+    day: { type: "date", nullable: true },
     tags: { type: "text", array: true, nullable: true },
     amount: { type: "numeric", nullable: true },
   },
 });
 
-const COLUMNS = { name: true, n: true, big: true, body: true, raw: true, at: true, tags: true, amount: true } as const;
+const COLUMNS = {
+  name: true,
+  n: true,
+  big: true,
+  body: true,
+  raw: true,
+  at: true,
+  day: true,
+  tags: true,
+  amount: true,
+} as const;
 
 function orm(manager: EntityManager): Orm {
   const rows = manager.getRepository(entity);
@@ -45,6 +56,7 @@ ormConformance({
     body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
     raw: Buffer.from([0, 255, 92, 39]),
     at: new Date("2026-11-23T10:20:30.456Z"),
+    day: "2026-11-23",
     tags: ["a", 'b"c', "d,e", "null"],
     amount: "12345678901234567890.000000001",
   },
