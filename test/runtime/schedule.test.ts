@@ -414,6 +414,22 @@ describe("one that cannot be decided", () => {
   });
 });
 
+test("a process that does not stay up takes care of what is due when it is called, and runs it", async () => {
+  const name = fresh();
+  const nt = db.open().schedule(name, { ...HOURLY, missed: "all" });
+  nt.on(name, { consumer: name }, async (_, { tx, message }) => {
+    await tx.query("insert into effect (name) values ($1)", [message.key]);
+  });
+  await nt.ready();
+  await dbClock.set("2026-11-25T10:30:00Z");
+  await nt.runDue({ maxMs: 10_000 });
+  expect(await sent(name)).toEqual([]);
+  await dbClock.set("2026-11-25T12:00:01Z");
+  await nt.runDue({ maxMs: 10_000 });
+  expect(await times(name)).toEqual(["11:00", "12:00"]);
+  expect(await db.rows("select from effect where name like $1", [`${name}/%`])).toHaveLength(2);
+});
+
 // A stalled-job checker kept a serverless database awake (taskforcesh/bullmq#4632). The database is looked at when housekeeping is
 // there anyway.
 test("a process with nothing to send until tomorrow looks once, and then when housekeeping does", async () => {
