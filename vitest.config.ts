@@ -1,7 +1,8 @@
 import path from "node:path";
 import { defineConfig } from "vitest/config";
 
-const shared = { testTimeout: 120_000, hookTimeout: 120_000, pool: "forks" as const };
+// For what is stuck: longer than the patience of test/support/database.ts, whose words say more than the runner's.
+const shared = { testTimeout: 300_000, hookTimeout: 300_000, pool: "forks" as const };
 const globalSetup = ["test/support/global-setup.ts"];
 // The examples import nevertwice by its own name; tests run them on the source.
 const alias = {
