@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { caught } from "./harness.ts";
 import { runScenario, scenarios } from "./scenarios.ts";
+import { caught } from "./verdict.ts";
 
 // Small sizes of what `npm run chaos` runs at any size: enough to see that each scenario and each canary works.
 const counts: Readonly<Record<string, number>> = {

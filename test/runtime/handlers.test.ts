@@ -158,9 +158,14 @@ describe("handlers", () => {
     let runs = 0;
     const handler = async (_: unknown, { tx }: { tx: { query: Function } }) => {
       runs++;
-      const [{ due } = { due: "" }] = await db.rows<{ due: string }>("select due_at::text as due from nevertwice.delivery");
+      const [{ due } = { due: "" }] = await db.rows<{ due: string }>(
+        "select due_at::text as due from nevertwice.delivery",
+      );
       const over = "select clock_timestamp() > $1::timestamptz + interval '200 milliseconds' as over";
-      await until("the lease that it began with is over", async () => (await db.rows(over, [due]))[0]?.["over"] === true);
+      await until(
+        "the lease that it began with is over",
+        async () => (await db.rows(over, [due]))[0]?.["over"] === true,
+      );
       await tx.query("insert into effect (name) values ('long')");
     };
     nt.on("long", handler);

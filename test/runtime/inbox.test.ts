@@ -170,9 +170,7 @@ describe("the answers of an inbox", () => {
     for (let round = 0; round < 3 && bestMs >= 3_000; round++) {
       const began = performance.now();
       const free = [1, 2, 3].map((i) => `evt_free_${round}_${i}`);
-      const answers = await Promise.all(
-        ["evt_held", ...free].map((id) => inbox.receive(stripeRequest(event(id)))),
-      );
+      const answers = await Promise.all(["evt_held", ...free].map((id) => inbox.receive(stripeRequest(event(id)))));
       expect(answers.map((answer) => answer.status)).toEqual([503, 200, 200, 200]);
       bestMs = Math.min(bestMs, performance.now() - began);
     }
