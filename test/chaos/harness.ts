@@ -15,7 +15,6 @@ import { Provider } from "./provider.ts";
 import { Proxy } from "./proxy.ts";
 import { mulberry32 } from "./random.ts";
 import { Senders } from "./senders.ts";
-import { caughtAlready } from "./verdict.ts";
 
 export const LEASE_MS = 2_000;
 const WORKERS = 2;
@@ -207,6 +206,13 @@ export class Harness {
     await until("all taken over", async () => (await this.rows(over)).rows.length === 0);
   }
 
+  /** Whether a canary needs no more: what took effect twice stays so, whatever comes after it. */
+  async caughtAlready(): Promise<boolean> {
+    if (canary(this.options.canary)?.reasons.includes("doubled") !== true) return false;
+    const found = await this.rows("select from chaos_effect group by message, kind having count(*) > 1 limit 1");
+    return found.rows.length > 0;
+  }
+
   /** No more messages; waits until all that is owed is settled. */
   async drain(): Promise<boolean> {
     await this.senders.finish();
@@ -215,7 +221,7 @@ export class Harness {
       const left = await this.owed().catch(() => Infinity);
       const now = performance.now();
       if (left === 0) return true;
-      if (await caughtAlready(this)) return false;
+      if (await this.caughtAlready()) return false;
       if (left < least) [least, leastAt] = [left, now];
       if (now - leastAt > STUCK_MS || now - began > DRAIN_MS) return false;
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -5,7 +5,7 @@ import { POINTS, type Point, SERVER_POINTS } from "./failpoints.ts";
 import { type ChaosOptions, Harness, LEASE_MS } from "./harness.ts";
 import type { Player } from "./player.ts";
 import { CUTS } from "./proxy.ts";
-import { caughtAlready, type ChaosResult, verdict } from "./verdict.ts";
+import { type ChaosResult, verdict } from "./verdict.ts";
 
 interface Scenario {
   readonly about: string;
@@ -184,7 +184,7 @@ export async function runScenario(
     for (let n = 0; n < options.count; n++) {
       await scenario.fault(harness, n);
       await harness.faulted();
-      if (await caughtAlready(harness)) break;
+      if (await harness.caughtAlready()) break;
     }
     const drained = await harness.drain();
     await harness.sawTheLast();

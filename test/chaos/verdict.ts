@@ -83,10 +83,3 @@ export function caught(name: CanaryName, result: ChaosResult, unexpected: readon
   };
   return canary(name)?.reasons.some((reason) => found[reason]) ?? false;
 }
-
-/** Whether it has been already: what took effect twice stays so, whatever comes after it. */
-export async function caughtAlready(harness: Harness): Promise<boolean> {
-  if (canary(harness.options.canary)?.reasons.includes("doubled") !== true) return false;
-  const found = await harness.rows("select from chaos_effect group by message, kind having count(*) > 1 limit 1");
-  return found.rows.length > 0;
-}

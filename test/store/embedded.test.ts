@@ -37,7 +37,7 @@ async function usedFolder(name: string): Promise<string> {
     spawnSync("cp", ["-a", path.join(await template, part), path.join(folder, part)]);
   return folder;
 }
-afterAll(async () => void (template && (await rm(path.dirname(await template), { recursive: true, force: true }))));
+afterAll(async () => template && (await rm(path.dirname(await template), { recursive: true, force: true })));
 
 async function started(folder: string): Promise<EmbeddedServer> {
   const server = await startEmbedded({ folder });

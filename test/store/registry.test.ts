@@ -1,3 +1,4 @@
+import type * as files from "node:fs/promises";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -7,7 +8,7 @@ import { locked } from "../../src/store/embedded/registry.ts";
 /** Called with what a read has found, before who asked for it is told. */
 let onRead: (found: string) => Promise<void> | undefined = () => undefined;
 vi.mock("node:fs/promises", async (original) => {
-  const real = await original<typeof import("node:fs/promises")>();
+  const real = await original<typeof files>();
   const readFile = async (file: string, encoding: "utf8"): Promise<string> => {
     const found = await real.readFile(file, encoding);
     await onRead(found);
