@@ -3,8 +3,8 @@
 // canary was caught for its reason, 0 when one was not.
 import { parseArgs } from "node:util";
 import { canaries } from "../test/chaos/canaries.ts";
-import { caught } from "../test/chaos/harness.ts";
 import { runScenario, scenarios } from "../test/chaos/scenarios.ts";
+import { caught } from "../test/chaos/verdict.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { caught } from "./harness.ts";
 import { runScenario, scenarios } from "./scenarios.ts";
+import { caught } from "./verdict.ts";
 
 // Small sizes of what `npm run chaos` runs at any size: enough to see that each scenario and each canary works.
 const counts: Readonly<Record<string, number>> = {
@@ -20,7 +20,11 @@ const canaryCounts: Readonly<Record<string, number>> = {
 const url = process.env["NT_TEST_URL"];
 const options = { seed: 20, url, log: () => {} };
 
-describe.each(Object.keys(scenarios))("%s", (scenario) => {
+// A second run on another server need not restart the embedded one again.
+const serverOnly = (process.env["NT_SERVER_ONLY"] ?? "") !== "";
+const played = Object.keys(scenarios).filter((name) => !serverOnly || scenarios[name]?.needs.embedded !== true);
+
+describe.each(played)("%s", (scenario) => {
   test("nothing is lost, nothing takes effect twice", { timeout: 300_000 }, async () => {
     const { result, unexpected } = await runScenario({ ...options, scenario, count: counts[scenario] ?? 1 });
     expect(unexpected).toEqual([]);

@@ -16,7 +16,10 @@ export const SERVER_POINTS = ["before-accept", "after-accept"] as const;
 export type Point = (typeof POINTS)[number] | (typeof SERVER_POINTS)[number];
 
 /** From the harness to a process. */
-export type Order = { readonly arm: Point; readonly of?: string | undefined } | { readonly release: true };
+export type Order =
+  | { readonly arm: Point; readonly of?: string | undefined }
+  /** `frozen`: its process stood still meanwhile, and others took over what it had. */
+  | { readonly release: true; readonly frozen?: boolean };
 /** From a process to the harness. */
 export type Report =
   | { readonly ready: true; readonly url?: string }
@@ -27,13 +30,13 @@ export type Report =
 export class Points {
   #armed: Point | undefined;
   #of: string | undefined;
-  #release: (() => void) | undefined;
+  #release: ((frozen: boolean) => void) | undefined;
 
   constructor() {
     process.on("message", (order: Order) => {
       this.#armed = "arm" in order ? order.arm : undefined;
       this.#of = "arm" in order ? order.of : undefined;
-      if ("release" in order) this.#release?.();
+      if ("release" in order) this.#release?.(order.frozen === true);
     });
   }
 
@@ -41,12 +44,13 @@ export class Points {
     return this.#armed === point;
   }
 
-  async reach(point: Point, of?: string): Promise<void> {
-    if (this.#armed !== point || (this.#of !== undefined && this.#of !== of)) return;
+  /** Whether it stood here while its process was frozen. */
+  async reach(point: Point, of?: string): Promise<boolean> {
+    if (this.#armed !== point || (this.#of !== undefined && this.#of !== of)) return false;
     this.#armed = undefined;
-    const released = new Promise<void>((resolve) => (this.#release = resolve));
+    const released = new Promise<boolean>((resolve) => (this.#release = resolve));
     report({ hit: point, of });
-    await released;
+    return released;
   }
 }
 

@@ -1,6 +1,5 @@
-// Runs a scenario: the product in processes of its own, senders, a provider, faults, and the verdict, which is made per
-// message and from outside: what was acknowledged, what stands in tables without constraints, what the provider logged.
-import { type ChildProcess, fork } from "node:child_process";
+// What a scenario runs in: a database, the product in processes of its own, senders, a provider, and the counts of what went
+// on. The faults are in scenarios.ts, the verdict in verdict.ts.
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
@@ -8,11 +7,14 @@ import path from "node:path";
 import pg from "pg";
 import { type EmbeddedServer, startEmbedded } from "../../src/store/embedded/server.ts";
 import { until } from "../support/database.ts";
-import { canary, type CanaryName, type Fault } from "./canaries.ts";
-import type { Order, Point, Report } from "./failpoints.ts";
-import { type ChaosTopic, due, HOT_ROWS, TABLES } from "./handlers.ts";
+import { canary, type CanaryName } from "./canaries.ts";
+import type { Point, Report } from "./failpoints.ts";
+import { TABLES } from "./handlers.ts";
+import { Player } from "./player.ts";
 import { Provider } from "./provider.ts";
 import { Proxy } from "./proxy.ts";
+import { mulberry32 } from "./random.ts";
+import { Senders } from "./senders.ts";
 
 export const LEASE_MS = 2_000;
 const WORKERS = 2;
@@ -30,100 +32,15 @@ export interface ChaosOptions {
   readonly log: (line: string) => void;
 }
 
-export interface ChaosResult {
-  readonly scenario: string;
-  readonly attempted: number;
-  readonly acked: number;
-  readonly effects: number;
-  readonly lost: number;
-  readonly doubled: number;
-  readonly unexpected: number;
-  readonly recovered: number;
-  readonly drained: boolean;
-  readonly faults: number;
-  readonly ms: number;
-  readonly seed: number;
-}
-
-type Hit = Extract<Report, { readonly hit: Point }>;
-
-/** A process of the product. */
-export class Player {
-  readonly role: "worker" | "server";
-  readonly ready: Promise<string>;
-  readonly #child: ChildProcess;
-  readonly #onHit = new Set<(hit: Hit) => void>();
-  readonly ended: Promise<void>;
-
-  constructor(
-    role: "worker" | "server",
-    env: Record<string, string>,
-    onReport: (report: Report) => void,
-    onFailure: (why: string) => void,
-  ) {
-    this.role = role;
-    this.#child = fork("test/chaos/process.ts", {
-      env: { ...process.env, ...env, CHAOS_ROLE: role },
-      stdio: ["ignore", "inherit", "pipe", "ipc"],
-    });
-    let errors = "";
-    this.#child.stderr?.on("data", (chunk) => (errors += String(chunk)));
-    this.ended = new Promise((resolve) => {
-      this.#child.once("exit", (code, signal) => {
-        // By SIGKILL it ends as it should. By itself it never does.
-        if (signal !== "SIGKILL" && signal !== "SIGTERM")
-          onFailure(`a ${role} ended with ${code ?? signal}: ${errors.slice(-500)}`);
-        resolve();
-      });
-    });
-    this.ready = new Promise((resolve) => {
-      this.#child.on("message", (report: Report) => {
-        if ("ready" in report) resolve(report.url ?? "");
-        if ("hit" in report) for (const told of this.#onHit) told(report);
-        onReport(report);
-      });
-    });
-  }
-
-  get alive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
-  }
-
-  order(order: Order): void {
-    if (this.#child.connected) this.#child.send(order, () => {});
-  }
-
-  /** What reached the point within the time; with `of` only that message's handler is waited for. */
-  async reaches(point: Point, withinMs: number, of?: string): Promise<Hit | undefined> {
-    this.order({ arm: point, of });
-    return new Promise((resolve) => {
-      const told = (hit: Hit): void => void (hit.hit === point && end(hit));
-      const timer = setTimeout(() => end(undefined), withinMs);
-      const end = (hit: Hit | undefined): void => {
-        clearTimeout(timer);
-        this.#onHit.delete(told);
-        resolve(hit);
-      };
-      this.#onHit.add(told);
-      void this.ended.then(() => end(undefined));
-    });
-  }
-}
-
 export class Harness {
   readonly options: ChaosOptions;
   readonly random: () => number;
-  /** Newer executions that a zombie's retry took the delivery from. */
-  newerFailed = 0;
   /** Keys of messages that a second worker was seen to run while the first one was frozen. */
   readonly secondRuns = new Set<string>();
   readonly hits = new Map<Point, number>();
   readonly unexpected: string[] = [];
   readonly provider: Provider;
+  readonly senders: Senders;
   proxy: Proxy | undefined;
   embedded: EmbeddedServer | undefined;
   faults = 0;
@@ -134,10 +51,7 @@ export class Harness {
   #url = "";
   #drop: () => Promise<void> = async () => {};
   #serverUrl = "";
-  readonly #offered = new Map<string, ChaosTopic>();
-  readonly #acked = new Set<string>();
-  readonly #senders = new Set<Promise<void>>();
-  #offering: NodeJS.Timeout | undefined;
+  #counting: Promise<void> | undefined;
   #stopping = false;
   #effectsAtFault = -1;
 
@@ -145,6 +59,7 @@ export class Harness {
     this.options = options;
     this.random = mulberry32(options.seed);
     this.provider = new Provider(mulberry32(options.seed + 1));
+    this.senders = new Senders(this.random, () => this.#serverUrl);
   }
 
   async start(needs: { proxy?: boolean; embedded?: boolean }): Promise<void> {
@@ -154,8 +69,10 @@ export class Harness {
     let folder: string | undefined;
     if (admin === undefined || needs.embedded === true) {
       folder = await mkdtemp(path.join(os.tmpdir(), "nevertwice-chaos-"));
-      // Without it PostgreSQL's own writer would make durable what the canary left to chance.
-      const settings: Record<string, string> = notDurable ? { wal_writer_delay: "10000ms" } : {};
+      // Without them PostgreSQL's own writer would make durable what the canary left to chance.
+      const settings: Record<string, string> = notDurable
+        ? { wal_writer_delay: "10000ms", wal_writer_flush_after: "1GB" }
+        : {};
       this.embedded = await startEmbedded({ folder, settings });
       admin = this.embedded.url;
     }
@@ -187,7 +104,23 @@ export class Harness {
     await this.startServer();
     this.workers = Array.from({ length: WORKERS }, () => this.#worker());
     await Promise.all(this.workers.map((worker) => worker.ready));
-    this.#offering = setInterval(() => this.#offer(), 40);
+    // Without it the canary loses the tables and the consumers too, and nobody could say what became of the messages.
+    if (notDurable) await this.pool.query("checkpoint");
+    this.senders.start();
+    this.#counting = this.#count();
+  }
+
+  /** Tells the senders how much is outstanding; while the database is away, what it was before. */
+  async #count(): Promise<void> {
+    while (!this.#stopping) {
+      this.senders.owed = (await this.owed().catch(() => undefined)) ?? this.senders.owed;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async owed(): Promise<number> {
+    const { rows } = await this.pool.query<{ n: number }>("select count(*)::int as n from nevertwice.delivery");
+    return rows[0]?.n ?? 1;
   }
 
   async startServer(): Promise<void> {
@@ -236,7 +169,7 @@ export class Harness {
     this.#effectsAtFault = effects;
     if (this.faults % 10 === 0 || this.faults === this.options.count) {
       this.options.log(
-        `${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${this.#acked.size} acknowledged, ${effects} effects`,
+        `${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${this.senders.acked.size} acknowledged, ${effects} effects`,
       );
     }
   }
@@ -257,73 +190,38 @@ export class Harness {
     }
   }
 
-  #offer(): void {
-    for (let i = 0; i < 6; i++) {
-      const n = this.#offered.size;
-      const luck = this.random();
-      // Two that kill their process for a while, one that always does, and the rest in a fixed proportion.
-      let topic: ChaosTopic =
-        luck < 0.35 ? "grouped" : luck < 0.45 ? "alone" : luck < 0.65 ? "step" : luck < 0.85 ? "hot" : "flaky";
-      if (n === 30 || n === 700) topic = "poison";
-      if (n === 60) topic = "deadly";
-      const key = `${topic}-${n}-${randomUUID().slice(0, 8)}`;
-      this.#offered.set(key, topic);
-      const sent = this.#send(key, topic).finally(() => this.#senders.delete(sent));
-      this.#senders.add(sent);
-    }
-  }
-
-  /** As providers do: again on anything but 2xx. A tenth sends a copy beside it. */
-  async #send(key: string, topic: ChaosTopic): Promise<void> {
-    const copies = this.random() < 0.1 ? 2 : 1;
-    await Promise.all(
-      Array.from({ length: copies }, async () => {
-        for (let tries = 0; tries < 60; tries++) {
-          try {
-            const response = await fetch(`${this.#serverUrl}/in/in`, {
-              method: "POST",
-              body: "{}",
-              headers: { "x-id": key, "x-topic": topic },
-              signal: AbortSignal.timeout(5_000),
-            });
-            await response.arrayBuffer();
-            if (response.ok) {
-              this.#acked.add(key);
-              return;
-            }
-          } catch {
-            // No answer: it cannot know.
-          }
-          await new Promise((resolve) => setTimeout(resolve, 300));
-          if (this.#stopping) return;
-        }
-      }),
+  /** What is leased now, with the token of each lease. */
+  async leases(): Promise<readonly string[]> {
+    const { rows } = await this.rows<{ lease: string }>(
+      "select id || ' ' || claim as lease from nevertwice.delivery where state = 'leased'",
     );
+    return rows.map((row) => row.lease);
   }
 
-  /** Waits until no lease is over that nobody has taken over. */
-  async takenOver(): Promise<void> {
-    await until(
-      "all taken over",
-      async () =>
-        (
-          await this.rows(
-            "select from nevertwice.delivery where state = 'leased' and due_at < clock_timestamp() limit 1",
-          )
-        ).rows.length === 0,
-    ).catch(() => {});
+  /** Waits until none of these leases is over that nobody has taken over. */
+  async takenOver(leases: readonly string[]): Promise<void> {
+    const these = leases.map((lease) => `'${lease}'`).join(", ") || "null";
+    const over = `select from nevertwice.delivery
+      where state = 'leased' and due_at < clock_timestamp() and id || ' ' || claim in (${these}) limit 1`;
+    await until("all taken over", async () => (await this.rows(over)).rows.length === 0);
+  }
+
+  /** Whether a canary needs no more: what took effect twice stays so, whatever comes after it. */
+  async caughtAlready(): Promise<boolean> {
+    if (canary(this.options.canary)?.reasons.includes("doubled") !== true) return false;
+    const found = await this.rows("select from chaos_effect group by message, kind having count(*) > 1 limit 1");
+    return found.rows.length > 0;
   }
 
   /** No more messages; waits until all that is owed is settled. */
   async drain(): Promise<boolean> {
-    clearInterval(this.#offering);
-    await Promise.all(this.#senders);
+    await this.senders.finish();
     let [least, leastAt, began] = [Infinity, performance.now(), performance.now()];
     for (;;) {
-      const { rows } = await this.rows<{ n: number }>("select count(*)::int as n from nevertwice.delivery");
-      const left = rows[0]?.n ?? 1;
+      const left = await this.owed().catch(() => Infinity);
       const now = performance.now();
       if (left === 0) return true;
+      if (await this.caughtAlready()) return false;
       if (left < least) [least, leastAt] = [left, now];
       if (now - leastAt > STUCK_MS || now - began > DRAIN_MS) return false;
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -336,61 +234,10 @@ export class Harness {
     if ((rows[0]?.n ?? 0) > this.#effectsAtFault) this.recovered++;
   }
 
-  async verdict(drained: boolean, ms: number): Promise<ChaosResult> {
-    const found = await this.rows<{ message: string; kind: string; times: number }>(
-      "select message, kind, count(*)::int as times from chaos_effect group by message, kind",
-    );
-    const times = new Map(found.rows.map((row) => [`${row.message} ${row.kind}`, row.times]));
-    let lost = 0;
-    let doubled = 0;
-    for (const [key, topic] of this.#offered) {
-      const counts = due(topic).map((kind) => times.get(`${key} ${kind}`) ?? 0);
-      const keys = this.provider.charged.get(key)?.size ?? 0;
-      if (this.#acked.has(key) && (counts.some((n) => n === 0) || (topic === "step" && keys === 0))) lost++;
-      if (counts.some((n) => n > 1) || keys > 1) doubled++;
-    }
-    for (const row of found.rows) {
-      const topic = this.#offered.get(row.message);
-      if (topic === undefined || !due(topic).includes(row.kind))
-        this.unexpected.push(`an effect ${row.kind} of ${row.message}`);
-    }
-    const hot = await this.rows<{ n: number }>("select sum(n)::int as n from chaos_hot");
-    const hotEffects = found.rows.filter((row) => row.kind === "hot").reduce((sum, row) => sum + row.times, 0);
-    if ((hot.rows[0]?.n ?? 0) !== hotEffects)
-      this.unexpected.push(`${hot.rows[0]?.n} on ${HOT_ROWS} hot rows, ${hotEffects} effects`);
-    if (this.provider.afterRecorded > 0)
-      this.unexpected.push(`${this.provider.afterRecorded} requests after their result was recorded`);
-    // Each was being run by a second worker when the first one woke up and asked for a retry: that must touch nothing.
-    const keys = [...this.secondRuns].map((key) => `'${key}'`).join(", ") || "null";
-    const failed = await this.rows<{ n: number }>(
-      `select count(*)::int as n
-       from nevertwice.attempt a
-       join nevertwice.message m on m.id = a.message_id
-       where m.key in (${keys}) and a.outcome = 'retry' and a.error like '%frozen%'
-         and a.ended_at - a.started_at > interval '${LEASE_MS} milliseconds'`,
-    );
-    this.newerFailed = failed.rows[0]?.n ?? 0;
-    if (this.newerFailed > 0) this.unexpected.push(`${this.newerFailed} newer executions failed by a zombie`);
-    const effects = found.rows.reduce((sum, row) => sum + row.times, 0);
-    return {
-      scenario: this.options.scenario,
-      attempted: this.#offered.size,
-      acked: this.#acked.size,
-      effects,
-      lost,
-      doubled,
-      unexpected: this.unexpected.length,
-      recovered: this.recovered,
-      drained,
-      faults: this.faults,
-      ms: Math.round(ms),
-      seed: this.options.seed,
-    };
-  }
-
   async stop(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#offering);
+    this.senders.stop();
+    await this.#counting;
     const players = [this.server, ...this.workers].filter((player) => player?.alive);
     for (const player of players) player.signal("SIGKILL");
     await Promise.all(players.map((player) => player.ended));
@@ -398,24 +245,4 @@ export class Harness {
     this.proxy?.stop();
     await this.#drop();
   }
-}
-
-/** Whether a canary was caught for its reason. */
-export function caught(name: CanaryName, result: ChaosResult, unexpected: readonly string[]): boolean {
-  const found: Record<Fault, boolean> = {
-    lost: result.lost > 0,
-    doubled: result.doubled > 0,
-    "newer-failed": unexpected.some((sentence) => sentence.includes("newer executions failed")),
-  };
-  return canary(name)?.reasons.some((reason) => found[reason]) ?? false;
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

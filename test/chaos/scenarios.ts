@@ -2,8 +2,10 @@ import { restartEmbedded } from "../../src/store/embedded/server.ts";
 import { until } from "../support/database.ts";
 import type { CanaryName } from "./canaries.ts";
 import { POINTS, type Point, SERVER_POINTS } from "./failpoints.ts";
-import { type ChaosOptions, type ChaosResult, Harness, LEASE_MS, type Player } from "./harness.ts";
+import { type ChaosOptions, Harness, LEASE_MS } from "./harness.ts";
+import type { Player } from "./player.ts";
 import { CUTS } from "./proxy.ts";
+import { type ChaosResult, verdict } from "./verdict.ts";
 
 interface Scenario {
   readonly about: string;
@@ -22,11 +24,12 @@ const ZOMBIE_POINTS = ["started", "claimed", "in-tx", "after-request"] as const;
 
 /** A worker that stands at the point now; others are asked when the first has no occasion to pass it. */
 async function standingAt(harness: Harness, point: Point): Promise<{ worker: Player; of: string | undefined }> {
-  for (;;) {
+  for (let tries = 0; tries < 60; tries++) {
     const worker = await harness.anyWorker();
     const hit = await worker.reaches(point, 3_000);
     if (hit !== undefined) return { worker, of: hit.of };
   }
+  throw new Error(`nobody came to ${point} in three minutes`);
 }
 
 /** The worker that runs the frozen one's delivery now, standing at the same point; it may have to be started first. */
@@ -67,7 +70,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     async fault(harness, n) {
       const point = SERVER_POINTS[n % 3];
       if (point === undefined) await pause(50 + 300 * harness.random());
-      else if (await harness.server.reaches(point, 5_000)) harness.hit(point);
+      else if (await harness.server.reaches(point, 60_000)) harness.hit(point);
       harness.server.signal("SIGKILL");
       await harness.server.ended;
       await harness.startServer();
@@ -119,13 +122,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
         ? 1_200 * harness.random()
         : LEASE_MS + 500 + (harness.options.count < 50 ? 1_000 : 17_000) * harness.random();
       proxy.arm(cut, lateMs, !onlyLate);
-      await until("the cut", () => proxy.waiting === 0, 30_000);
+      await until("the cut", () => proxy.waiting === 0);
       await pause(60);
     },
     async after(harness) {
       const { proxy } = harness;
       if (proxy === undefined) return [];
-      await until("all cuts done", () => proxy.outcomes.length >= harness.options.count, 40_000).catch(() => {});
+      await until("all cuts done", () => proxy.outcomes.length >= harness.options.count).catch(() => {});
       const late = proxy.outcomes.filter((one) => one.cut === "late").map((one) => one.seen);
       if (harness.options.count < 50) return [];
       return (["committed", "ended"] as const)
@@ -143,15 +146,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const { worker, of } = await standingAt(harness, point);
       worker.signal("SIGSTOP");
       harness.hit(point);
+      const frozen = await harness.leases();
       // It wakes up while the newer execution of its delivery is running, or when all that it had is done by others.
       const other = of === undefined ? undefined : await secondRun(harness, worker, point, of);
       if (other === undefined) {
         await pause(LEASE_MS * 1.2);
-        await harness.takenOver();
+        await harness.takenOver(frozen);
         await pause(300);
       }
       worker.signal("SIGCONT");
-      worker.order({ release: true });
+      worker.order({ release: true, frozen: true });
       await pause(500);
       other?.order({ release: true });
     },
@@ -180,6 +184,7 @@ export async function runScenario(
     for (let n = 0; n < options.count; n++) {
       await scenario.fault(harness, n);
       await harness.faulted();
+      if (await harness.caughtAlready()) break;
     }
     const drained = await harness.drain();
     await harness.sawTheLast();
@@ -191,7 +196,7 @@ export async function runScenario(
         if (hits < least) harness.unexpected.push(`failpoint ${point} was hit ${hits} times, not ${least}`);
       }
     }
-    return { result: await harness.verdict(drained, performance.now() - began), unexpected: harness.unexpected };
+    return { result: await verdict(harness, drained, performance.now() - began), unexpected: harness.unexpected };
   } finally {
     await harness.stop();
   }

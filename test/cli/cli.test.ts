@@ -5,49 +5,46 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TerminalError } from "../../src/index.ts";
+import { commandLine, commandProcess, MAIN, type Ran } from "../support/command-line.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 
-const MAIN = path.resolve("src/cli/main.ts");
+const SOURCE = path.resolve("src");
 const db = testDatabase();
 let folder: string;
-beforeAll(async () => void (folder = await mkdtemp(path.join(os.tmpdir(), "nt-cli-"))));
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const before = { folder: process.cwd(), url: process.env["DATABASE_URL"] };
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), "nt-cli-"));
+  process.chdir(folder);
+  process.env["DATABASE_URL"] = db.url;
+});
+afterAll(async () => {
+  process.chdir(before.folder);
+  process.env["DATABASE_URL"] = before.url ?? "";
+  await rm(folder, { recursive: true, force: true });
+});
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function cli(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [MAIN, ...words], {
-    cwd: folder,
-    env: { ...process.env, DATABASE_URL: db.url, ...env },
-  });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += String(chunk)));
-  child.stderr.on("data", (chunk) => (err += String(chunk)));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })));
-}
+const cli = commandLine;
+const shell = (words: readonly string[], env: Record<string, string> = {}): Promise<Ran> =>
+  commandProcess(words, folder, { DATABASE_URL: db.url, ...env });
 const json = async (words: readonly string[]): Promise<any> => JSON.parse((await cli([...words, "--json"])).out);
 const settled = () => until("all settled", async () => (await db.rows("select from nevertwice.delivery")).length === 0);
 
 describe("the command line", () => {
   test("a wrong command, flag or word: what was meant, and exit 2", async () => {
     const [none, command, flag, words, state] = await Promise.all([
-      cli([]),
-      cli(["lst"]),
-      cli(["list", "--stat", "dead"]),
-      cli(["show"]),
-      cli(["list", "--state", "ded"]),
+      shell([]),
+      shell(["lst"]),
+      shell(["list", "--stat", "dead"]),
+      shell(["show"]),
+      shell(["list", "--state", "ded"]),
     ]);
     expect([none.code, command.code, flag.code, words.code, state.code]).toEqual([2, 2, 2, 2, 2]);
     expect(command.err).toContain("did you mean `list`?");
     expect(flag.err).toContain("did you mean `--state`?");
     expect(words.err).toContain("usage: nevertwice show");
     expect(state.err).toContain("Did you mean dead?");
-    const help = await cli(["replay", "--help"]);
+    const help = await shell(["replay", "--help"]);
     expect([help.code, help.out.includes("--dry-run")]).toEqual([0, true]);
   });
 
@@ -282,11 +279,10 @@ describe("the command line", () => {
   });
 
   test("start serves the inboxes of a config file, post signs for them, SIGTERM drains, and doctor compares windows", async () => {
-    const source = path.resolve("src");
     await writeFile(
       path.join(folder, "nevertwice.config.ts"),
-      `import { Nevertwice } from "${source}/index.ts";
-       import { stripe } from "${source}/sources/stripe.ts";
+      `import { Nevertwice } from "${SOURCE}/index.ts";
+       import { stripe } from "${SOURCE}/sources/stripe.ts";
        const nt = new Nevertwice({ database: () => process.env.DATABASE_URL, dedupeDays: 1 });
        nt.inbox("stripe", stripe({ secret: () => process.env.STRIPE_WEBHOOK_SECRET })).on("*", async (_, { tx }) => {
          await tx.query("insert into effect (name) values ('served')");
@@ -305,16 +301,16 @@ describe("the command line", () => {
     await until("it listens", () => existsSync(file) || child.exitCode !== null);
     expect(child.exitCode, log).toBeNull();
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    const first = await cli(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env);
+    const first = await shell(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env);
     expect([first.code, first.out]).toEqual([0, expect.stringContaining('"status":"accepted"')]);
-    expect((await cli(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env)).out).toContain(
+    expect((await shell(["post", "stripe", "payment_intent.succeeded", "--id", "evt_posted"], env)).out).toContain(
       "duplicate",
     );
-    expect((await cli(["post", "strpe", "x"], env)).err).toContain("Did you mean stripe?");
-    expect((await cli(["post", "stripe", "x", "--secret", "wrong"], env)).code).toBe(1);
+    expect((await shell(["post", "strpe", "x"], env)).err).toContain("Did you mean stripe?");
+    expect((await shell(["post", "stripe", "x", "--secret", "wrong"], env)).code).toBe(1);
     await settled();
     expect(await db.rows("select from effect where name = 'served'")).toHaveLength(1);
-    const windows = await cli(["doctor"], env);
+    const windows = await shell(["doctor"], env);
     expect(windows.out).toMatch(/dedupe window: stripe .*keys remembered 1 days, it retries for 3 days/);
     child.kill("SIGTERM");
     const code = await new Promise((resolve) => child.once("exit", resolve));
@@ -324,7 +320,7 @@ describe("the command line", () => {
     await rm(path.join(folder, "nevertwice.config.ts"));
     const broken = path.join(folder, "broken.ts");
     await writeFile(broken, "export default 1;");
-    expect((await cli(["start", "--config", broken])).err).toContain("NT_CONFIG");
+    expect((await shell(["start", "--config", broken])).err).toContain("NT_CONFIG");
     expect(await readFile(broken, "utf8")).toContain("1");
   });
 });

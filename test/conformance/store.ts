@@ -269,11 +269,10 @@ export function storeConformance(
       test("a row locked by its own transaction is skipped by a renewal, and is no lost lease", async () => {
         const name = await consumer();
         const mine = await one(name);
-        const tx = await store.begin(LIMITS, "w");
+        // The lock is there until the end: one that waited for it would be given up.
+        const tx = await store.begin({ ...LIMITS, idleMs: 300_000 }, "w");
         await tx.settle([completed(mine)]);
-        const began = performance.now();
         expect(await store.renew([mine], LEASE_MS)).toEqual([]);
-        expect(performance.now() - began).toBeLessThan(900);
         expect(await store.takeOver([name], LEASE_MS, "w2")).toBeUndefined();
         await tx.rollback();
       });

@@ -24,7 +24,8 @@ test("a process that was stopped ends, whenever the next retry is due", async ()
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, db.url], { stdio: "inherit" });
   const code = await new Promise((resolve) => {
     child.once("exit", resolve);
-    setTimeout(() => child.kill("SIGKILL"), 20_000).unref();
+    // The retry is due in an hour.
+    setTimeout(() => child.kill("SIGKILL"), 120_000).unref();
   });
   expect(code).toBe(0);
   expect(await db.rows("select state from nevertwice.delivery")).toEqual([{ state: "retrying" }]);

@@ -1,42 +1,13 @@
 import { describe, expect, test } from "vitest";
-import type { Clock } from "../../src/core/ports/clock.ts";
 import { arrival, ownParcel } from "../../src/runtime/arrival.ts";
 import { systemClock, systemRandom } from "../../src/runtime/system.ts";
 import { openStore } from "../../src/store/open.ts";
+import { heldClock } from "../support/clock.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 import { keepingLogger } from "../support/logger.ts";
 
 const db = testDatabase();
-
-/** The machine's clock, whose long waits are noted and end when the test says so. */
-function heldClock() {
-  const waits: number[] = [];
-  const held = new Set<() => void>();
-  let ahead = 0;
-  const clock: Clock = {
-    ...systemClock,
-    monotonic: () => systemClock.monotonic() + ahead,
-    after(ms, callback) {
-      if (ms < 1_000) return systemClock.after(ms, callback);
-      waits.push(ms);
-      held.add(callback);
-      return () => void held.delete(callback);
-    },
-  };
-  return {
-    clock,
-    waits,
-    pass(): void {
-      const due = [...held];
-      held.clear();
-      for (const run of due) run();
-    },
-    jump(ms: number): void {
-      ahead += ms;
-    },
-  };
-}
 
 describe("a worker with nothing to do", () => {
   // A stalled-job checker woke a serverless database every 30 s, for ever (taskforcesh/bullmq#4632).

@@ -18,11 +18,14 @@ describe("a consumer whose handlers do not end", () => {
       let hanging = 0;
       let release = (): void => {};
       const released = new Promise<void>((resolve) => (release = resolve));
-      nt.on(stuck, { concurrency: 20, group: false, retry: { maxAttempts: 1 } }, async (_, { tx, signal }) => {
+      // Longer than the test may take: whoever waits for them never gets there.
+      const timeoutMs = 3_600_000;
+      const options = { concurrency: 20, group: false, timeoutMs, retry: { maxAttempts: 1 } };
+      nt.on(stuck, options, async (_, { tx, signal }) => {
         const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
         hanging++;
         if (where !== "before tx") await tx.query("select 1");
-        if (where === "in a statement") await tx.query("select pg_sleep(30)");
+        if (where === "in a statement") await tx.query("select pg_sleep(3600)");
         await Promise.race([released, aborted]);
       });
       nt.on(quick, async (_, { tx }) => void (await tx.query("insert into effect (name) values ($1)", [quick])));
@@ -30,12 +33,13 @@ describe("a consumer whose handlers do not end", () => {
       await nt.start();
       await until("they hang", () => hanging === 20);
       await nt.sendMany(many(quick, 100));
-      await until("the others are done", async () => (await count(quick)) === 100, 5_000);
+      await until("the others are done", async () => (await count(quick)) === 100);
       // And a stop does not wait for statements that it has given up: it took as long as the longest of them.
-      const began = performance.now();
-      await nt.stop({ deadlineMs: 0 });
-      expect(performance.now() - began).toBeLessThan(5_000);
+      let stopped = false;
+      void nt.stop({ deadlineMs: 0 }).then(() => (stopped = true));
+      await until("it has stopped", () => stopped);
       release();
+      await db.rows("select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'");
     },
   );
 });
@@ -43,7 +47,7 @@ describe("a consumer whose handlers do not end", () => {
 describe("a consumer that is busy", () => {
   // All its handlers were running whenever it looked, so what a killed worker had left waited until nothing else did.
   test("takes over what a killed worker left, before what came after it", async () => {
-    const nt = db.open();
+    const nt = db.open({ leaseMs: 2_000 });
     let handled = 0;
     let at = 0;
     nt.on<{ i: number }>("busy", { concurrency: 2 }, async ({ i }) => {

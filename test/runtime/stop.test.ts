@@ -17,25 +17,30 @@ describe("stop", () => {
   test("lets running handlers end, gives back what has not started, uncounted", async () => {
     const nt = db.open();
     let running = 0;
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
     nt.on("drain", { concurrency: 2 }, async (_, { tx }) => {
       running++;
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await released;
       await tx.query("insert into effect (name) values ('drain')");
     });
     await nt.sendMany(Array.from({ length: 10 }, () => ({ topic: "drain", payload: {} })));
     await nt.start();
     await until("two run", () => running === 2);
-    await nt.stop({ deadlineMs: 10_000 });
+    const stopped = nt.stop({ deadlineMs: 100_000 });
+    release();
+    await stopped;
     expect(await outcomes("drain")).toEqual(["completed", "completed"]);
-    const left = await db.rows("select state, attempts from nevertwice.delivery");
-    expect(left).toHaveLength(8);
-    expect(left.every((row) => row["state"] === "waiting" && row["attempts"] === 0)).toBe(true);
+    // Due at once: nobody waits for the end of a lease.
+    const left = await db.rows(
+      "select state, attempts, due_at <= clock_timestamp() as due from nevertwice.delivery group by 1, 2, 3",
+    );
+    expect(left).toEqual([{ state: "waiting", attempts: 0, due: true }]);
+    expect(await db.rows("select from nevertwice.delivery")).toHaveLength(8);
     const next = db.open();
     next.on("drain", async (_, { tx }) => void (await tx.query("insert into effect (name) values ('drain')")));
-    const began = performance.now();
     await next.start();
     await until("the rest", async () => (await outcomes("drain")).length === 10);
-    expect(performance.now() - began).toBeLessThan(3_000);
   });
 
   test("past the deadline a handler is rolled back whole: half of it never commits, and it is not an attempt", async () => {
@@ -78,7 +83,7 @@ describe("stop", () => {
 describe("a worker that vanishes", () => {
   test("a poison message that kills its process ends as a dead letter, and costs no neighbour an attempt", async () => {
     // A queue stopped behind one poison message; elsewhere the messages claimed with it were counted along, unrun.
-    const nt = db.open({ leaseMs: 500 });
+    const nt = db.open();
     nt.on("mine", { consumer: "mine", retry: { maxAttempts: 2 } }, () => {});
     await nt.ready();
     await nt.sendMany(Array.from({ length: 30 }, (_, i) => ({ topic: "mine", payload: { i } })));
@@ -87,13 +92,21 @@ describe("a worker that vanishes", () => {
         env: { ...process.env, TEST_URL: db.url },
         stdio: "inherit",
       });
-    let starts = 0;
-    let child = worker();
-    const respawn = (): void => void (child = worker()).once("exit", () => starts++ < 8 && respawn());
-    child.once("exit", respawn);
-    await until("all settled", async () => (await db.rows("select from nevertwice.delivery")).length === 0, 40_000);
-    starts = 99;
-    child.kill("SIGKILL");
+    // The leases that a killed worker held end with it: they are not waited for, and a slow machine cannot end any other.
+    const expire = () =>
+      db.rows("update nevertwice.delivery set due_at = clock_timestamp() - interval '1 second' where state = 'leased'");
+    for (let starts = 0; starts < 9; starts++) {
+      const child = worker();
+      let ended = false;
+      const exit = new Promise<void>((resolve) => child.once("exit", () => ((ended = true), resolve())));
+      const settled = async () => (await db.rows("select from nevertwice.delivery")).length === 0;
+      await until("it was killed, or all is settled", async () => ended || (await settled()));
+      child.kill("SIGKILL");
+      await exit;
+      if (await settled()) break;
+      await expire();
+    }
+    expect(await db.rows("select from nevertwice.delivery")).toEqual([]);
     const effects = await db.rows<{ n: number }>("select n from effect where name = 'mine'");
     expect(effects.map((row) => row.n).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 30 }, (_, i) => i).filter((i) => i !== 7),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { heldClock } from "../support/clock.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 
@@ -17,25 +18,27 @@ const effects = async (topic: string): Promise<number> =>
 /** Two workers, in processes as far apart as it matters here: the second took over what the first one is still running. */
 async function takenOver(topic: string) {
   const running: string[] = [];
-  const open = (who: string, leaseMs: number) => {
+  const open = (who: string) => {
     let release = (): void => {};
     const released = new Promise<void>((resolve) => (release = resolve));
-    const nt = db.open({ leaseMs });
+    const { clock, waits } = heldClock();
+    const nt = db.open({ clock });
     nt.on(topic, async (_, { tx }) => {
       running.push(who);
       await released;
       await tx.query("insert into effect (name) values ($1)", [topic]);
     });
-    return { nt, release };
+    return { nt, release, waits };
   };
-  // Its first renewal would come in fifteen seconds.
-  const first = open("first", 50_000);
+  const first = open("first");
   await first.nt.send(topic, {});
   await first.nt.start();
-  await until("the first runs it", () => running.includes("first"));
-  const second = open("second", 2_000);
-  await second.nt.start();
+  // It sleeps: no poll, no renewal and no look for leases that have ended comes between, however long this takes.
+  await until("the first runs it, and sleeps", () => running.includes("first") && first.waits.includes(2_000));
   await db.pool.query("update nevertwice.delivery set due_at = clock_timestamp() - interval '1 second'");
+  // It looks when it starts.
+  const second = open("second");
+  await second.nt.start();
   await until("the second runs it", () => running.includes("second"));
   return { first, second };
 }

@@ -101,7 +101,8 @@ describe("a handler's transaction", () => {
     const store = await stores.open();
     const name = await stores.consumer(store);
     const mine = await stores.one(store, name, -1);
-    const frozen = await store.begin({ ...LIMITS, idleMs: 300 }, "w1");
+    // Time enough for the statements up to the takeover, which finds the row locked.
+    const frozen = await store.begin({ ...LIMITS, idleMs: 3_000 }, "w1");
     await frozen.query("insert into effect (name) values ('frozen')");
     await frozen.settle([completed(mine)]);
     expect(await store.takeOver([name], LEASE_MS, "w2")).toBeUndefined();
@@ -130,8 +131,11 @@ describe("a handler's transaction", () => {
   // Such a connection went back to its pool elsewhere, and the next user read the answer of this COMMIT.
   test("whose COMMIT is not answered in time is unknown, its connection destroyed, and found committed later", async () => {
     await db.pool.query("create table slow_commit (id int)");
+    const holder = await db.pool.connect();
+    await holder.query("select pg_advisory_lock(1)");
     await db.pool.query(
-      `create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return null; end $$;
+      `create function slow() returns trigger language plpgsql as
+         $$ begin set local lock_timeout = 0; perform pg_advisory_xact_lock_shared(1); return null; end $$;
        create constraint trigger slow after insert on slow_commit deferrable initially deferred
        for each row execute function slow()`,
     );
@@ -139,14 +143,18 @@ describe("a handler's transaction", () => {
     const store = new PostgresStore(pool, { schema: "nevertwice", logger: keepingLogger() });
     const helper = await stores.open();
     const mine = await stores.one(helper, await stores.consumer(helper));
-    Object.assign(defaults, { commitTimeoutMs: 300 });
+    // Time enough for COMMIT to get there.
+    Object.assign(defaults, { commitTimeoutMs: 1_500 });
     const tx = await store.begin({ ...LIMITS, statementMs: 0 }, "w");
     await tx.query("insert into slow_commit values (1)");
     expect(await tx.settleAndCommit([completed(mine)])).toBe("unknown");
     Object.assign(defaults, { commitTimeoutMs: 10_000 });
     expect([pool.totalCount, pool.idleCount]).toEqual([0, 0]);
+    await stores.blocked(1);
     // Under way, it holds its rows: nothing can be concluded. Then its settlement is there.
     expect(await helper.resolve([mine], LEASE_MS)).toEqual({ kind: "unknown" });
+    await holder.query("select pg_advisory_unlock(1)");
+    holder.release();
     await until("it has committed", async () => (await db.rows("select from slow_commit")).length === 1);
     expect(await helper.resolve([mine], LEASE_MS)).toEqual({ kind: "committed" });
     await pool.end();

@@ -12,7 +12,9 @@ export default async function setup(): Promise<() => Promise<void>> {
   }
   const folder = await mkdtemp(path.join(os.tmpdir(), "nevertwice-test-"));
   const packageName = process.env["NT_EMBEDDED_PACKAGE"];
-  const server = await startEmbedded({ folder, ...(packageName === undefined ? {} : { packageName }) });
+  // Two files at once, one of them a scenario of chaos with three processes of twenty connections each, and those that were killed.
+  const settings = { max_connections: "300" };
+  const server = await startEmbedded({ folder, settings, ...(packageName === undefined ? {} : { packageName }) });
   process.env["NT_TEST_URL"] = server.url;
   return async () => {
     await server.leave();

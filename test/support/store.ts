@@ -49,7 +49,7 @@ export function testStores(db: TestDatabase): TestStores {
         );
         return row?.n === sessions;
       };
-      return until(`${sessions} wait for a lock`, waiting, 5_000);
+      return until(`${sessions} wait for a lock`, waiting);
     },
   };
 }

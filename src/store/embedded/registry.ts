@@ -52,14 +52,35 @@ export async function locked<Result>(home: string, work: () => Promise<Result>):
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       const holder = await readFile(file, "utf8").catch(() => "");
       // An empty file is a holder that has not written its name yet, or was killed before it could.
-      if (holder !== "" ? !lives(holder) : await isOld(file)) await unlink(file).catch(() => {});
-      else await new Promise((resolve) => setTimeout(resolve, 20));
+      const left = holder !== "" ? !lives(holder) : await isOld(file);
+      if (!left || !(await removed(file, holder))) await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
   try {
     return await work();
   } finally {
     await rm(file, { force: true });
+  }
+}
+
+/**
+ * Takes the lock from a holder that is gone. One at a time, and only after another look: of two that had both read the dead
+ * holder's name, the second removed the lock that the first had made since, and both went on to start the server.
+ */
+async function removed(file: string, holder: string): Promise<boolean> {
+  const right = `${file}.removing`;
+  try {
+    await (await open(right, "wx", 0o600)).close();
+  } catch {
+    // Whoever has it looks and removes, which takes no time; or it was killed in the middle.
+    if (await isOld(right)) await unlink(right).catch(() => {});
+    return false;
+  }
+  try {
+    if ((await readFile(file, "utf8").catch(() => undefined)) === holder) await unlink(file).catch(() => {});
+    return true;
+  } finally {
+    await rm(right, { force: true });
   }
 }
 
