@@ -57,7 +57,7 @@ describe("the command line", () => {
     expect((await cli(["doctor"])).code).toBe(1);
     const printed = await cli(["migrate", "--print", "--schema", "mine"]);
     expect(printed.out).toContain('create table "mine".message');
-    const migration = Number(readdirSync("src/store/migrations").sort().at(-1)?.slice(0, 4));
+    const migration = Number(readdirSync(path.join(SOURCE, "store/migrations")).sort().at(-1)?.slice(0, 4));
     expect((await cli(["migrate"])).out).toContain(`migration ${migration}`);
     expect(await json(["migrate"])).toEqual({ schema: "nevertwice", migration });
     expect(await cli(["list"])).toMatchObject({ code: 0, out: "no messages\n" });

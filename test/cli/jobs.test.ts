@@ -1,0 +1,56 @@
+// What the command line tells and does about jobs.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { commandLine } from "../support/command-line.ts";
+import { until } from "../support/database.ts";
+import { testDatabase } from "../support/instance.ts";
+
+const db = testDatabase();
+const before = process.env["DATABASE_URL"];
+beforeAll(() => {
+  process.env["DATABASE_URL"] = db.url;
+});
+afterAll(() => {
+  process.env["DATABASE_URL"] = before ?? "";
+});
+const json = async (words: readonly string[]): Promise<any> =>
+  JSON.parse((await commandLine([...words, "--json"])).out);
+
+describe("jobs on the command line", () => {
+  test("show tells how far one was, what it returned, and what is to become of one that waits", async () => {
+    const nt = db.open();
+    const job = nt.job<{ n: number }, { twice: number }>("double", {}, async ({ n }, { progress }) => {
+      await progress(0.5, "half \u001b[31m done");
+      return { twice: n * 2 };
+    });
+    const done = await job.enqueue({ n: 21 }, { key: "k-21" });
+    await nt.start();
+    await done.result();
+    const waiting = await job.enqueue({ n: 1 }, { delayMs: 3_600_000, priority: 2, expireAfterMs: 60_000 });
+    const shown = await commandLine(["show", "k-21"]);
+    expect(shown.out).toContain('result {"twice":42}');
+    expect(shown.out).toMatch(/progress +50 % .*half .* done/);
+    expect(shown.out).not.toContain("\u001b[31m done");
+    const other = await commandLine(["show", waiting.id]);
+    expect(other.out).toMatch(/expires .*unless it has begun\n +priority 2/);
+    const object = await json(["show", done.id]);
+    expect(object.deliveries[0]).toMatchObject({ state: "completed", result: { twice: 42 } });
+    expect(object.notes).toMatchObject([{ progress: 0.5 }]);
+  });
+
+  test("consumer pause and resume; doctor tells what stands still because somebody said so", async () => {
+    const nt = db.open();
+    let ran = 0;
+    const job = nt.job("held", {}, () => void ran++);
+    await nt.start();
+    expect(await json(["consumer", "pause", "held"])).toEqual({ consumer: "held", paused: true });
+    const one = await job.enqueue(1);
+    const doctor = await commandLine(["doctor"]);
+    expect(doctor.out).toMatch(/paused consumer: held: 1 outstanding/);
+    expect((await commandLine(["show", one.id])).out).toContain("its consumer is paused since");
+    expect(ran).toBe(0);
+    expect((await commandLine(["consumer", "resume", "held"])).out).toBe("resumed held\n");
+    await until("it ran", () => ran === 1);
+    const unknown = await commandLine(["consumer", "pause", "nobody"]);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("NT_NOT_FOUND")]);
+  });
+});
