@@ -111,9 +111,10 @@ export function sourceConformance(one: SourceCase): void {
     test("gives a verdict about every hostile body, at once, and never two ids one key", () => {
       const keys = new Map<string, string>();
       for (const [what, body] of hostileBodies) {
-        const began = performance.now();
+        const before = process.cpuUsage();
         const verdict = source.verify(incoming(one.sign(body, secret, `id of ${what}`, NOW_MS)));
-        expect.soft(performance.now() - began, what).toBeLessThan(1_000);
+        // Of this process's own work: what the machine did besides does not count.
+        expect.soft(process.cpuUsage(before).user / 1_000, what).toBeLessThan(1_000);
         if (!verdict.ok) {
           expect.soft([400, 401], what).toContain(verdict.status);
           continue;
