@@ -147,7 +147,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     points: ZOMBIE_POINTS,
     canaries: ["count-ignored", "claim-taken-out"],
     async fault(harness, n) {
-      const point = CANARY_POINTS[harness.options.canary ?? ""] ?? (ZOMBIE_POINTS[n % ZOMBIE_POINTS.length]);
+      const point: Point =
+        CANARY_POINTS[harness.options.canary ?? ""] ?? ZOMBIE_POINTS[n % ZOMBIE_POINTS.length] ?? "started";
       const { worker, of } = await standingAt(harness, point);
       worker.signal("SIGSTOP");
       harness.hit(point);
