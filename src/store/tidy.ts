@@ -10,6 +10,8 @@ import type { Connections } from "./connections.ts";
 
 const WEEK_MS = 7 * 86_400_000;
 const TABLES = ["message", "attempt", "step", "duplicate", "note"] as const;
+/** So many rows of a week are moved from a default partition at most. */
+const MOST_STRAYS = 10_000;
 /** Blocks of the ledger a call: at one call a minute ten million keys are walked in about three hours. */
 const BLOCKS = 500;
 
@@ -25,6 +27,29 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^(message|attempt|step|duplicate|note)_[0-9]{8}$'
 group by week`;
+
+// strays: history of a week that came before its partitions did: from a process whose clock was ahead, or while no worker ran.
+// Of more than ten thousand the week stays in the default partitions: to move them all would hold everybody up.
+// $1 from, $2 to.
+const STRAYS = `-- tidy: rows of a week in the default partitions, up to ten thousand and one
+select s.name, s.strays
+from (
+  select 'message' as name, count(*)::int as strays
+  from (select from nevertwice.message_other where id >= $1::uuid and id < $2::uuid limit 10001) o
+  union all
+  select 'attempt', count(*)::int
+  from (select from nevertwice.attempt_other where message_id >= $1::uuid and message_id < $2::uuid limit 10001) o
+  union all
+  select 'step', count(*)::int
+  from (select from nevertwice.step_other where message_id >= $1::uuid and message_id < $2::uuid limit 10001) o
+  union all
+  select 'duplicate', count(*)::int
+  from (select from nevertwice.duplicate_other where message_id >= $1::uuid and message_id < $2::uuid limit 10001) o
+  union all
+  select 'note', count(*)::int
+  from (select from nevertwice.note_other where message_id >= $1::uuid and message_id < $2::uuid limit 10001) o
+) s
+where s.strays > 0`;
 
 const OWED = `-- tidy: whether something in a range of message ids is outstanding or dead. $1 from, $2 to
 select
@@ -90,13 +115,11 @@ export class Tidy {
     for (let week = first - WEEK_MS; week <= first + 3 * WEEK_MS; week += WEEK_MS) {
       const missing = TABLES.filter((table) => present.get(label(week))?.includes(table) !== true);
       if (missing.length === 0) continue;
-      await this.#locked(
-        missing.map(
-          (table) =>
-            `create table if not exists nevertwice.${table}_${label(week)} partition of nevertwice.${table} ` +
-            `for values from ('${lowestId(week)}') to ('${lowestId(week + WEEK_MS)}')`,
-        ),
-      );
+      const range = { from: lowestId(week), to: lowestId(week + WEEK_MS) };
+      const { rows } = await this.#connections.run<{ name: string; strays: number }>(STRAYS, [range.from, range.to]);
+      if (rows.some(({ strays }) => strays > MOST_STRAYS)) continue;
+      const strays = new Set(rows.map(({ name }) => name));
+      await this.#locked(missing.flatMap((table) => partition(table, label(week), range, strays.has(table))));
     }
   }
 
@@ -159,6 +182,28 @@ export class Tidy {
       this.#connections.release(client, failed);
     }
   }
+}
+
+/** Makes one; what lies in the default partition is taken out first, and goes to where it belongs: nobody sees it missing. */
+function partition(
+  table: (typeof TABLES)[number],
+  week: string,
+  { from, to }: { readonly from: string; readonly to: string },
+  strays: boolean,
+): readonly string[] {
+  const make =
+    `create table if not exists nevertwice.${table}_${week} partition of nevertwice.${table} ` +
+    `for values from ('${from}') to ('${to}')`;
+  if (!strays) return [make];
+  const id = table === "message" ? "id" : "message_id";
+  return [
+    `lock table nevertwice.${table}_other in access exclusive mode`,
+    `create temporary table nt_moved_${table} (like nevertwice.${table}) on commit drop`,
+    `with gone as (delete from nevertwice.${table}_other where ${id} >= '${from}' and ${id} < '${to}' returning *) ` +
+      `insert into nt_moved_${table} select * from gone`,
+    make,
+    `insert into nevertwice.${table} select * from nt_moved_${table}`,
+  ];
 }
 
 function label(weekMs: number): string {

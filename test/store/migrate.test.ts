@@ -163,4 +163,53 @@ describe("housekeeping", () => {
     expect((await weeks()).length).toBeGreaterThanOrEqual(4);
     await store.close();
   });
+
+  // One message from a process whose clock was weeks ahead stood in the way of its week's partition for ever: no further one was
+  // made, and nothing was pruned any more.
+  test("gives what came before its week's partitions its place in them", async () => {
+    const store = await open("strays");
+    await store.migrate("auto");
+    const [newest] = (
+      await db.rows<{ week: string }>(
+        `select right(relname, 8) as week from pg_class c join pg_namespace n on n.oid = relnamespace
+         where nspname = 'strays' and relname ~ '^message_[0-9]{8}$' order by relname desc limit 1`,
+      )
+    ).map((row) => row.week);
+    const at = Date.UTC(Number(newest?.slice(0, 4)), Number(newest?.slice(4, 6)) - 1, Number(newest?.slice(6)));
+    const tables = ["message", "attempt", "step", "duplicate", "note"];
+    await db.pool.query(`drop table ${tables.map((table) => `strays.${table}_${newest}`).join(", ")}`);
+    const ahead = uuidv7(at + 1_000, new Uint8Array(10));
+    const add = (id: string): Promise<unknown> =>
+      Promise.all([
+        db.pool.query("insert into strays.message values ($1::uuid, '', 's', $2, 't', now(), null, '{}', '')", [
+          id,
+          id,
+        ]),
+        db.pool.query(
+          `insert into strays.attempt (message_id, delivery_id, consumer_id, attempt, outcome, ended_at)
+           values ($1, gen_random_uuid(), 1, 1, 'completed', now())`,
+          [id],
+        ),
+      ]);
+    await add(ahead);
+    const places = (table: string, id: string) =>
+      db.rows<{ place: string }>(`select tableoid::regclass::text as place from strays.${table} where ${id} = $1`, [
+        ahead,
+      ]);
+    expect(await places("message", "id")).toEqual([{ place: "strays.message_other" }]);
+    await store.tidy({ dedupeDays: 45, retainDays: 45 });
+    expect(await places("message", "id")).toEqual([{ place: `strays.message_${newest}` }]);
+    expect(await places("attempt", "message_id")).toEqual([{ place: `strays.attempt_${newest}` }]);
+
+    // Too many to move at once stay where they are, and stand in nobody's way.
+    await db.pool.query(`drop table ${tables.map((table) => `strays.${table}_${newest}`).join(", ")}`);
+    await db.pool.query(
+      `insert into strays.attempt (message_id, delivery_id, consumer_id, attempt, outcome, ended_at)
+       select $1, gen_random_uuid(), 1, 1, 'completed', now() from generate_series(1, 10001)`,
+      [ahead],
+    );
+    await store.tidy({ dedupeDays: 45, retainDays: 45 });
+    expect((await places("attempt", "message_id"))[0]).toEqual({ place: "strays.attempt_other" });
+    await store.close();
+  });
 });

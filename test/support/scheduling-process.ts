@@ -1,5 +1,6 @@
 // A process that works and has a schedule of every second. Run as a process of its own by schedule.test.ts. It kills itself at
-// its third decision: before it is written, or when it is committed and nobody knows yet.
+// its third decision, or the first one after it that it was let make: before it is written, or when it is committed and nobody
+// knows yet.
 import { Nevertwice } from "../../src/index.ts";
 import { systemClock } from "../../src/runtime/system.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -14,7 +15,7 @@ const die = (): void => void process.kill(process.pid, "SIGKILL");
 store.schedules.decide = async (...words) => {
   if (words[1].length > 0 && ++decided === 3 && TEST_KILL === "before") die();
   const accepted = await decide(...words);
-  if (decided === 3 && TEST_KILL === "after" && accepted !== undefined) die();
+  if (decided >= 3 && words[1].length > 0 && TEST_KILL === "after" && accepted !== undefined) die();
   return accepted;
 };
 const clock = { ...systemClock, now: () => Date.now() + Number(TEST_AHEAD_MS) };
