@@ -60,7 +60,7 @@ export interface Enqueued<Result> {
    * accepted: it is there. duplicate, conflict: its key was known, with the same input or another. ignored, rescheduled,
    * replaced: its unique key was held, and this is what became of the holder.
    */
-  readonly kind: Put["kind"];
+  readonly kind: Exclude<Put["kind"], "replayed">;
   /** See `Jobs.result`. */
   result(options?: ResultOptions): Promise<Result>;
   /** See `Jobs.cancel`. */
@@ -132,7 +132,7 @@ export class Job<Input = any, Result = unknown, Checked = Input> {
       parcels.push(parcel(this.name, input, rest));
     }
     const put = await this.#host.put(parcels, options.tx);
-    return put.map(({ id, kind }) => ({ kind, ...this.of(id) }));
+    return put.map(({ id, kind }) => ({ kind: kind === "replayed" ? "duplicate" : kind, ...this.of(id) }));
   }
 
   /** Runs it here, many at once, in place of a handler for each. Before `start`. */

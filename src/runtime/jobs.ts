@@ -40,6 +40,8 @@ export class Jobs {
 
   declare(name: string, options: JobOptions, handler: Handler<never> | undefined): Job {
     const { input, schedule, ...rest } = options;
+    if (String(name).includes("*"))
+      throw fault("NT_OPTION", { expected: "a job name without `*`", got: `\`${name}\`` });
     const check = input === undefined ? {} : { check: (stored: unknown) => job.check(stored) };
     const job: Job = new Job(this.#jobHost, checkName("job name", name), input, (batchOptions, batchHandler) => {
       this.#host.remove(name);

@@ -119,7 +119,8 @@ export class Tidy {
       const { rows } = await this.#connections.run<{ name: string; strays: number }>(STRAYS, [range.from, range.to]);
       if (rows.some(({ strays }) => strays > MOST_STRAYS)) continue;
       const strays = new Set(rows.map(({ name }) => name));
-      await this.#locked(missing.flatMap((table) => partition(table, label(week), range, strays.has(table))));
+      // Each in a transaction of its own: who holds one table and waits for the next stands in a circle with whoever reads both.
+      for (const table of missing) await this.#locked(partition(table, label(week), range, strays.has(table)));
     }
   }
 
@@ -152,7 +153,10 @@ export class Tidy {
     return new Map(rows.map((row) => [row.week, row.tables]));
   }
 
-  /** DDL that gives way: it waits a second for its locks, and otherwise leaves it to the next call. */
+  /**
+   * DDL that gives way: it waits for its locks for less than `deadlock_timeout` (1 s), after which PostgreSQL would end one of
+   * those who wait in a circle, and that may be somebody else. What it could not lock is left to the next call.
+   */
   async #locked(
     before: readonly string[],
     unlessOwed?: { from: string; to: string },
@@ -162,7 +166,7 @@ export class Tidy {
     let failed = true;
     try {
       await client.query("begin isolation level read committed");
-      await client.query("set local lock_timeout = 1000");
+      await client.query("set local lock_timeout = 300");
       const { rows } = await client.query({ text: LOCK, values: [this.#schema] });
       if ((rows[0] as { mine: boolean }).mine) {
         for (const text of before) await client.query(this.#connections.placed(text));
@@ -197,7 +201,8 @@ function partition(
   if (!strays) return [make];
   const id = table === "message" ? "id" : "message_id";
   return [
-    `lock table nevertwice.${table}_other in access exclusive mode`,
+    // The parent first, as readers do.
+    `lock table only nevertwice.${table} in access exclusive mode`,
     `create temporary table nt_moved_${table} (like nevertwice.${table}) on commit drop`,
     `with gone as (delete from nevertwice.${table}_other where ${id} >= '${from}' and ${id} < '${to}' returning *) ` +
       `insert into nt_moved_${table} select * from gone`,

@@ -86,6 +86,14 @@ describe("a job", () => {
     }
   });
 
+  test("has a name of its own, and is no pattern", () => {
+    const nt = db.open();
+    nt.job("taken", {});
+    expect(() => nt.job("taken", {})).toThrow("NT_CONSUMER_TWICE");
+    expect(() => nt.job("mail.*", {})).toThrow(/NT_OPTION.*without/);
+    expect(() => nt.job("two words", {})).toThrow("NT_OPTION");
+  });
+
   test("an input that a newer schema refuses is dead-lettered with the fault, not retried", async () => {
     const nt = db.open();
     const before = nt.job("stricter", {});

@@ -201,6 +201,20 @@ describe("housekeeping", () => {
     expect(await places("message", "id")).toEqual([{ place: `strays.message_${newest}` }]);
     expect(await places("attempt", "message_id")).toEqual([{ place: `strays.attempt_${newest}` }]);
 
+    // Who reads holds the parent and goes on to its partitions: whoever had the last one and waited for the parent would stand in
+    // a circle with them.
+    await db.pool.query(`drop table ${tables.map((table) => `strays.${table}_${newest}`).join(", ")}`);
+    await add(uuidv7(at + 2_000, new Uint8Array(10)));
+    const reader = await db.pool.connect();
+    await reader.query("begin; lock table only strays.message in access share mode");
+    const tidying = store.tidy({ dedupeDays: 45, retainDays: 45 }).catch((error: unknown) => error);
+    await reader.query("select pg_sleep(0.1)");
+    await reader.query("set local lock_timeout = 1; select from strays.message_other limit 1");
+    expect(await tidying).toMatchObject({ code: "55P03" });
+    await reader.query("commit");
+    reader.release();
+    await store.tidy({ dedupeDays: 45, retainDays: 45 });
+
     // Too many to move at once stay where they are, and stand in nobody's way.
     await db.pool.query(`drop table ${tables.map((table) => `strays.${table}_${newest}`).join(", ")}`);
     await db.pool.query(
