@@ -170,7 +170,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
         "select count(*)::int as n from nevertwice.attempt where outcome = 'superseded'",
       );
       const unproved = (rows[0]?.n ?? 0) > 0 ? [] : ["no attempt was superseded: nothing was proved"];
-      if (harness.secondRuns.size === 0) unproved.push("no zombie met a newer execution: nothing was proved");
+      // One fault in four has a chance of it, and chance it is: asked of a run that has several.
+      if (harness.secondRuns.size === 0 && harness.options.count >= 20) {
+        unproved.push("no zombie met a newer execution: nothing was proved");
+      }
       return unproved;
     },
   },
