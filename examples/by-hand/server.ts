@@ -87,7 +87,7 @@ async function readGithub(body: string, headers: Headers): Promise<{ id: string;
   return { id: String(headers["x-github-delivery"]), topic: String(headers["x-github-event"]), amount: 0 };
 }
 
-server.listen(Number(process.env["PORT"] ?? 0), "127.0.0.1", () => {
+server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as { port: number };
   process.send?.({ url: `http://127.0.0.1:${port}` });
 });
