@@ -103,7 +103,11 @@ export function checkSpan(name: string, ms: number): number {
 }
 
 export function payloadBytes(payload: unknown): Uint8Array {
-  if (payload instanceof Uint8Array) return payload;
+  return payload instanceof Uint8Array ? payload : Buffer.from(payloadJson(payload));
+}
+
+/** Throws NT_PAYLOAD where JSON cannot hold it. */
+export function payloadJson(payload: unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(payload);
@@ -111,5 +115,5 @@ export function payloadBytes(payload: unknown): Uint8Array {
     throw fault("NT_PAYLOAD", { got: cause instanceof Error ? cause.message : String(cause), cause });
   }
   if (text === undefined) throw fault("NT_PAYLOAD", { got: typeof payload });
-  return Buffer.from(text);
+  return text;
 }

@@ -18,6 +18,7 @@ import { HandlerTx } from "./handler-tx.ts";
 import { resultJson } from "./json.ts";
 import type { Lanes } from "./lane.ts";
 import type { Item } from "./line.ts";
+import type { TurnEnd } from "./turn.ts";
 import { failed, type Run, settlement } from "./verdict.ts";
 
 /** A delivery in a batch, as the handler leaves it. */
@@ -132,26 +133,11 @@ export class BatchExecution {
     turn?.end(keep ? "keep" : "undo");
     const end = await turn?.settled;
     if (keep) {
-      for (const { item, failure, result } of members) {
+      for (const member of members) {
+        const { item, failure } = member;
         if (failure !== undefined) this.#fail(item, failure.error, runs);
-        else if (end === undefined) {
-          this.#end(item, {
-            kind: "settle",
-            settlement: { ...settlement(this.#runOf(item, runs), "completed"), ...kept(result) },
-          });
-        } else if (end.kind === "committed") this.#end(item, { kind: "settled-in-tx" });
-        else if (end.kind === "unknown") this.#end(item, { kind: "left" });
-        else if (end.kind === "again" || end.kind === "failed") {
-          const claim = end.claims.find((one) => one.deliveryId === item.claimed.deliveryId);
-          if (claim === undefined) this.#supersede(item);
-          // Rolled back with nobody else in it: its own doing.
-          else if (end.kind === "failed" && items.length === 1) {
-            this.#end(item, {
-              kind: "settle",
-              settlement: { ...failed(this.#runOf(item, runs), end.error, this.#host.random), ...claim },
-            });
-          } else this.#end(item, { kind: "again", claim });
-        } else this.#supersede(item);
+        else if (end === undefined) this.#complete(member, runs);
+        else this.#follow(item, end, runs, items.length === 1);
       }
       return [];
     }
@@ -169,6 +155,26 @@ export class BatchExecution {
     }
     const half = items.length >> 1;
     return [items.slice(half), items.slice(0, half)];
+  }
+
+  /** Without a transaction. */
+  #complete({ item, result }: Member, runs: number): void {
+    const completed = { ...settlement(this.#runOf(item, runs), "completed"), ...kept(result) };
+    this.#ended.set(item, { kind: "settle", settlement: completed });
+  }
+
+  /** What became of a member with the batch's transaction. */
+  #follow(item: Item, end: TurnEnd, runs: number, single: boolean): void {
+    if (end.kind === "committed") return void this.#ended.set(item, { kind: "settled-in-tx" });
+    if (end.kind === "unknown") return void this.#ended.set(item, { kind: "left" });
+    const claims = end.kind === "again" || end.kind === "failed" ? end.claims : [];
+    const claim = claims.find((one) => one.deliveryId === item.claimed.deliveryId);
+    if (claim === undefined) return this.#supersede(item);
+    // Rolled back with nobody else in it: its own doing.
+    if (end.kind === "failed" && single) {
+      const settled = { ...failed(this.#runOf(item, runs), end.error, this.#host.random), ...claim };
+      this.#ended.set(item, { kind: "settle", settlement: settled });
+    } else this.#ended.set(item, { kind: "again", claim });
   }
 
   /** Ends with the handler, or with what interrupts it. */
@@ -206,15 +212,12 @@ export class BatchExecution {
 
   #fail(item: Item, error: unknown, runs: number): void {
     if (isFault(error, "NT_CLAIM_LOST")) return this.#supersede(item);
-    this.#end(item, { kind: "settle", settlement: failed(this.#runOf(item, runs), error, this.#host.random) });
+    this.#ended.set(item, { kind: "settle", settlement: failed(this.#runOf(item, runs), error, this.#host.random) });
   }
 
   #supersede(item: Item): void {
-    this.#end(item, { kind: "superseded", settlement: settlement(this.#runOf(item, this.#runs), "interrupted") });
-  }
-
-  #end(item: Item, ended: Ended): void {
-    this.#ended.set(item, ended);
+    const settled = settlement(this.#runOf(item, this.#runs), "interrupted");
+    this.#ended.set(item, { kind: "superseded", settlement: settled });
   }
 
   #runOf({ claimed }: { readonly claimed: Claimed }, reruns: number): Run {

@@ -9,6 +9,12 @@ interface Host {
   readonly logger: Logger;
 }
 
+/** How long keys are remembered, and history is kept: at least. */
+export interface Windows {
+  readonly dedupeDays: number;
+  readonly retainDays: number;
+}
+
 const FIRST_MS = 1_000;
 const EVERY_MS = 60_000;
 
@@ -19,7 +25,7 @@ const EVERY_MS = 60_000;
 export class Housekeeping {
   readonly #host: Host;
   readonly #consumers: () => readonly ConsumerDeclaration[];
-  readonly #windows: { readonly dedupeDays: number; readonly retainDays: number };
+  readonly #windows: Windows;
   readonly #also: () => Promise<void>;
   #cancel: () => void;
   #stopped = false;
@@ -27,7 +33,7 @@ export class Housekeeping {
   constructor(
     host: Host,
     consumers: () => readonly ConsumerDeclaration[],
-    windows: { readonly dedupeDays: number; readonly retainDays: number },
+    windows: Windows,
     also: () => Promise<void>,
   ) {
     this.#host = host;
@@ -41,7 +47,7 @@ export class Housekeeping {
   static async once(
     store: Store,
     consumers: readonly ConsumerDeclaration[],
-    windows: { readonly dedupeDays: number; readonly retainDays: number },
+    windows: Windows,
     also: () => Promise<void>,
   ): Promise<void> {
     await store.declare(consumers);

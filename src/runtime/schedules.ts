@@ -6,7 +6,7 @@ import type { ListedSchedule, ScheduleDeclaration } from "../core/ports/schedule
 import type { Store } from "../core/ports/store.ts";
 import { type Missed, type Slot, timing } from "../core/schedule.ts";
 import { checkName } from "../core/topic.ts";
-import { digest } from "./arrival.ts";
+import { digest, payloadJson } from "./arrival.ts";
 import { type Own, Scheduler, type SlotMessage } from "./scheduler.ts";
 
 interface ScheduleTiming {
@@ -161,7 +161,7 @@ export class Schedules {
     checkOptions("a schedule", options, OPTIONS);
     const { cron, zone, missed, jitterMs } = timing(options, this.#host.cron);
     const topic = checkName("topic", options.topic ?? name);
-    const input = options.input === undefined ? undefined : json(options.input);
+    const input = options.input === undefined ? undefined : payloadJson(options.input);
     const definition = digest(topic, cron, zone, missed, String(jitterMs), input ?? "");
     return { name, origin, topic, cron, zone, missed, jitterMs, input, definition };
   }
@@ -172,15 +172,4 @@ export class Schedules {
     this.wake();
     await store.hint(CHANGED);
   }
-}
-
-function json(input: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(input);
-  } catch (cause) {
-    throw fault("NT_PAYLOAD", { got: cause instanceof Error ? cause.message : String(cause), cause });
-  }
-  if (text === undefined) throw fault("NT_PAYLOAD", { got: typeof input });
-  return text;
 }

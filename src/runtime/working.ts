@@ -3,7 +3,7 @@ import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Store } from "../core/ports/store.ts";
 import type { Consumer } from "./consumer.ts";
-import { Housekeeping } from "./housekeeping.ts";
+import { Housekeeping, type Windows } from "./housekeeping.ts";
 import { CHANGED, type Schedules } from "./schedules.ts";
 import { Worker, type WorkerHost } from "./worker.ts";
 
@@ -26,7 +26,7 @@ export interface WorkingHost {
   readonly leaseMs: number;
   hint(): void;
   readonly consumers: ReadonlyMap<string, Consumer>;
-  readonly windows: { readonly dedupeDays: number; readonly retainDays: number };
+  readonly windows: Windows;
   readonly schedules: Schedules;
 }
 

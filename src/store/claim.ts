@@ -45,7 +45,7 @@ picked as materialized (
   from want w
   cross join lateral (
     select of_level.id, of_level.due_at
-    from unnest(w.levels) with ordinality as l (priority, n)
+    from unnest(w.levels) as l (priority)
     cross join lateral (
       select coalesce(to_timestamp((w.due_from ->> l.priority::text)::float8) - interval '1 second', '-infinity') as due_from
     ) b

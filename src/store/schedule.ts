@@ -117,25 +117,17 @@ select
   ) as due
 from now n`;
 
-// decide: moves a schedule on. No row: somebody else did, or does. The messages follow in the same transaction.
+// decide: moves a schedule on. No row: somebody else did, or does. The messages follow in the same transaction, which has said
+// already that it is to be durable.
 // $1 name, $2 turn, $3 when it was read, $4 decided up to, $5 next, $6 last slot; all times in ms, null for no change or none.
 const DECIDE = `-- decide
-with setting as materialized (
-  select
-    case
-      when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
-      then set_config('synchronous_commit', 'on', true)
-    end,
-    nevertwice.clock() as now
-),
-taken as materialized (
+with taken as materialized (
   select s.name
   from nevertwice.schedule s
-  cross join setting g
   where s.name = $1
     and s.turn = $2::bigint
     and s.paused_at is null
-    and g.now < to_timestamp($3::float8 / 1000) + interval '1 minute'
+    and (select nevertwice.clock()) < to_timestamp($3::float8 / 1000) + interval '1 minute'
   for update of s skip locked
 )
 update nevertwice.schedule s

@@ -17,6 +17,32 @@ export interface Row {
 }
 
 /** A library's handle, on its own pool or on a handler's `tx`. */
+/** All that a row is asked for. */
+export const COLUMNS = {
+  name: true,
+  n: true,
+  big: true,
+  body: true,
+  raw: true,
+  at: true,
+  day: true,
+  tags: true,
+  amount: true,
+} as const;
+
+/** A row as most libraries hand it over. */
+export const SAMPLE: Row = {
+  name: "sample",
+  n: 7,
+  big: "9007199254740993",
+  body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
+  raw: Buffer.from([0, 255, 92, 39]),
+  at: new Date("2026-11-23T10:20:30.456Z"),
+  day: "2026-11-23",
+  tags: ["a", 'b"c', "d,e", "null"],
+  amount: "12345678901234567890.000000001",
+};
+
 export interface Orm {
   /** By the library's own models. */
   insert(row: Row): PromiseLike<unknown>;

@@ -14,7 +14,7 @@ import {
 } from "drizzle-orm/pg-core";
 import pg from "pg";
 import { drizzleTx } from "../../src/orm/drizzle.ts";
-import { type Orm, ormConformance } from "../conformance/orm.ts";
+import { COLUMNS, type Orm, ormConformance } from "../conformance/orm.ts";
 
 const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 const row = pgTable("orm_row", {
@@ -31,22 +31,11 @@ const row = pgTable("orm_row", {
   amount: numeric(),
 });
 const schema = { row };
-const columns = {
-  name: true,
-  n: true,
-  big: true,
-  body: true,
-  raw: true,
-  at: true,
-  day: true,
-  tags: true,
-  amount: true,
-} as const;
 
 function orm(db: NodePgDatabase<typeof schema>): Orm {
   return {
     insert: (one) => db.insert(row).values(one as typeof row.$inferInsert),
-    read: (name) => db.query.row.findMany({ where: eq(row.name, name), columns }),
+    read: (name) => db.query.row.findMany({ where: eq(row.name, name), columns: COLUMNS }),
     raw: (text_) => db.execute(sql.raw(text_)),
     transaction: (work) => db.transaction((inner) => work(orm(inner))),
     outbox: db,

@@ -1,6 +1,6 @@
 import knex, { type Knex } from "knex";
 import { knexTx } from "../../src/orm/knex.ts";
-import { type Orm, ormConformance, type Row } from "../conformance/orm.ts";
+import { type Orm, ormConformance, type Row, SAMPLE } from "../conformance/orm.ts";
 
 function orm(db: Knex): Orm {
   return {
@@ -22,15 +22,5 @@ ormConformance({
     const own = knex({ client: "pg", connection: url, pool: { min: 0, max: 2 } });
     return Promise.resolve({ own: orm(own), on: (tx) => orm(knexTx(tx, own)), close: () => own.destroy() });
   },
-  sample: {
-    name: "sample",
-    n: 7,
-    big: "9007199254740993",
-    body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
-    raw: Buffer.from([0, 255, 92, 39]),
-    at: new Date("2026-11-23T10:20:30.456Z"),
-    day: "2026-11-23",
-    tags: ["a", 'b"c', "d,e", "null"],
-    amount: "12345678901234567890.000000001",
-  },
+  sample: SAMPLE,
 });

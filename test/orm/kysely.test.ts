@@ -1,7 +1,7 @@
 import { type Generated, Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import { kyselyTx } from "../../src/orm/kysely.ts";
-import { type Orm, ormConformance, type Row } from "../conformance/orm.ts";
+import { type Orm, ormConformance, type Row, SAMPLE } from "../conformance/orm.ts";
 
 interface Database {
   readonly orm_row: Row & { readonly id: Generated<number> };
@@ -45,15 +45,5 @@ ormConformance({
     });
     return Promise.resolve({ own: orm(own), on: (tx) => orm(kyselyTx<Database>(tx)), close: () => own.destroy() });
   },
-  sample: {
-    name: "sample",
-    n: 7,
-    big: "9007199254740993",
-    body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
-    raw: Buffer.from([0, 255, 92, 39]),
-    at: new Date("2026-11-23T10:20:30.456Z"),
-    day: "2026-11-23",
-    tags: ["a", 'b"c', "d,e", "null"],
-    amount: "12345678901234567890.000000001",
-  },
+  sample: SAMPLE,
 });

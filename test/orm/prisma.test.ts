@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Tx } from "../../src/index.ts";
 import { prismaTx } from "../../src/orm/prisma.ts";
-import { type Orm, ormConformance } from "../conformance/orm.ts";
+import { COLUMNS, type Orm, ormConformance } from "../conformance/orm.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 import { withPrisma } from "../support/parts.ts";
@@ -11,17 +11,6 @@ const library = async () => {
   const { PrismaClient, PrismaPg, ...rest } = await prisma();
   return { ...rest, on: (tx: Tx) => prismaTx(tx, PrismaPg, (adapter) => new PrismaClient({ adapter })) };
 };
-const COLUMNS = {
-  name: true,
-  n: true,
-  big: true,
-  body: true,
-  raw: true,
-  at: true,
-  day: true,
-  tags: true,
-  amount: true,
-} as const;
 
 withPrisma("Prisma", () => {
   ormConformance({

@@ -1,6 +1,6 @@
 import { DataSource, type EntityManager, EntitySchema } from "typeorm";
 import { typeormTx } from "../../src/orm/typeorm.ts";
-import { type Orm, ormConformance, type Row } from "../conformance/orm.ts";
+import { COLUMNS, type Orm, ormConformance, type Row, SAMPLE } from "../conformance/orm.ts";
 
 const entity = new EntitySchema<Row & { id: number }>({
   name: "Row",
@@ -18,18 +18,6 @@ const entity = new EntitySchema<Row & { id: number }>({
     amount: { type: "numeric", nullable: true },
   },
 });
-
-const COLUMNS = {
-  name: true,
-  n: true,
-  big: true,
-  body: true,
-  raw: true,
-  at: true,
-  day: true,
-  tags: true,
-  amount: true,
-} as const;
 
 function orm(manager: EntityManager): Orm {
   const rows = manager.getRepository(entity);
@@ -49,15 +37,5 @@ ormConformance({
     const source = await new DataSource({ type: "postgres", url, poolSize: 2, entities: [entity] }).initialize();
     return { own: orm(source.manager), on: (tx) => orm(typeormTx(tx, source)), close: () => source.destroy() };
   },
-  sample: {
-    name: "sample",
-    n: 7,
-    big: "9007199254740993",
-    body: { quote: 'it\'s "quoted"', list: [1, null, "ü€"] },
-    raw: Buffer.from([0, 255, 92, 39]),
-    at: new Date("2026-11-23T10:20:30.456Z"),
-    day: "2026-11-23",
-    tags: ["a", 'b"c', "d,e", "null"],
-    amount: "12345678901234567890.000000001",
-  },
+  sample: SAMPLE,
 });

@@ -335,6 +335,19 @@ describe("unique while another one is there", () => {
     expect((await job.enqueue(5, { key: "k", unique: { while: "outstanding" } })).kind).toBe("accepted");
   });
 
+  test("whatever the answer is, it is durable: a new time too, which no message follows", async () => {
+    const nt = db.open();
+    const job = nt.job("durable", {});
+    const unique = { while: "waiting", onConflict: "reschedule" } as const;
+    await job.enqueue(1, { key: "k", delayMs: 60_000, unique });
+    const client = await db.pool.connect();
+    await client.query("begin; set local synchronous_commit = off");
+    expect((await job.enqueue(1, { key: "k", delayMs: 90_000, unique, tx: client })).kind).toBe("rescheduled");
+    expect((await client.query("show synchronous_commit")).rows).toEqual([{ synchronous_commit: "on" }]);
+    await client.query("commit");
+    client.release();
+  });
+
   test("one that runs is left as it is: held where it counts, free where only waiting ones do", async () => {
     const nt = db.open();
     const { passed, open } = gate();

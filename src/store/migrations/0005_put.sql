@@ -9,6 +9,17 @@ create function nevertwice.key_scope(source text, topic text) returns text
   language sql immutable parallel safe
   as $$ select case when source = 'job' then 'job:' || topic else source end $$;
 
+-- What this transaction writes is to be durable: raised where it is lower, never lowered.
+create function nevertwice.make_durable() returns void
+  language plpgsql volatile
+  as $$
+  begin
+    if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+      perform set_config('synchronous_commit', 'on', true);
+    end if;
+  end
+  $$;
+
 -- Stores one message of our own with its deliveries, or says what its key is known for. `outcome` is accepted, duplicate (the
 -- key is known with the same body) or conflict (with another body, which is kept); `first_id` is then the first message's.
 create function nevertwice.put(
@@ -40,9 +51,7 @@ create function nevertwice.put(
     if payload is null or tenant is null or due_at is null then
       raise 'NT_OPTION: expected a payload, a tenant and a time' using errcode = '22023';
     end if;
-    if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
-      perform set_config('synchronous_commit', 'on', true);
-    end if;
+    perform nevertwice.make_durable();
     key := coalesce(key, id::text);
     of_key := nevertwice.key_hash(tenant, nevertwice.key_scope(source, topic), key);
     for tries in 1..5 loop
@@ -139,6 +148,8 @@ create function nevertwice.put_unique(
       raise 'NT_OPTION: expected the name of a job that is declared, got %', quote_nullable(left(topic, 60))
         using errcode = '22023';
     end if;
+    -- A new time is an answer like any other, and no message follows it.
+    perform nevertwice.make_durable();
     insert into nevertwice.unique_job (key_hash, message_id, delivery_id, held_until)
     values (
       of_key, put_unique.id, nevertwice.original_delivery_id(put_unique.id, of_consumer),
