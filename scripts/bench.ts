@@ -1,4 +1,4 @@
-// `npm run bench -- ingest|process [--json] [--quick] [--case name]`. Progress on stderr; last on stdout a JSON array of rows.
+// `npm run bench -- ingest|process|jobs [--json] [--quick] [--case name]`. Progress on stderr; last on stdout a JSON array of rows.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { startEmbedded } from "nevertwice/embedded";
 import pg from "pg";
 import { ingestCases } from "../bench/ingest.ts";
+import { jobsCases } from "../bench/jobs.ts";
 import { processCases } from "../bench/process.ts";
 import { measure, type Row } from "../bench/rounds.ts";
 
@@ -15,13 +16,13 @@ const { values, positionals } = parseArgs({
   options: { json: { type: "boolean" }, quick: { type: "boolean", default: false }, case: { type: "string" } },
   allowPositionals: true,
 });
-const benches = { ingest: ingestCases, process: processCases };
+const benches = { ingest: ingestCases, process: processCases, jobs: jobsCases };
 const cases = benches[positionals[0] as keyof typeof benches];
 if (cases === undefined) {
-  console.error("npm run bench -- ingest|process [--json] [--quick] [--case name]");
+  console.error("npm run bench -- ingest|process|jobs [--json] [--quick] [--case name]");
   process.exit(2);
 }
-if (positionals[0] === "process" && !existsSync("bench/peers/node_modules")) {
+if (positionals[0] !== "ingest" && !existsSync("bench/peers/node_modules")) {
   console.error("installing the peers");
   spawnSync("npm", ["install", "--prefix", "bench/peers", "--no-audit", "--no-fund", "--no-package-lock"], {
     stdio: ["ignore", 2, 2],

@@ -39,19 +39,16 @@ export interface Parcel {
 /** Gives a message its id and its hashes. Without a key its id is its key: repeated after an unknown COMMIT it is absorbed. */
 export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
   const id = uuidv7(clock.now(), random.bytes(10));
-  const key = parcel.key ?? id;
-  const bodyHash = bytesDigest(parcel.comparable);
+  const { key } = parcel;
   return {
     id,
     tenant: parcel.tenant,
     source: parcel.source,
-    key,
+    key: key ?? id,
     topic: parcel.topic,
     headers: parcel.headers,
     body: parcel.body,
-    // Keys of different jobs never meet.
-    keyHash: digest("key", parcel.tenant, parcel.source === JOBS ? `${JOBS}:${parcel.topic}` : parcel.source, key),
-    bodyHash,
+    ...(key === undefined ? {} : { keyHash: keyHash(parcel, key), bodyHash: bytesDigest(parcel.comparable) }),
     ...(parcel.onReplay === undefined
       ? {}
       : {
@@ -64,6 +61,11 @@ export function arrival(parcel: Parcel, clock: Clock, random: Random): Arrival {
     ...(parcel.expireAfterMs === undefined ? {} : { expireAfterMs: parcel.expireAfterMs }),
     ...(parcel.unique === undefined ? {} : { unique: parcel.unique }),
   };
+}
+
+/** Keys of different jobs never meet. */
+function keyHash({ tenant, source, topic }: Parcel, key: string): string {
+  return digest("key", tenant, source === JOBS ? `${JOBS}:${topic}` : source, key);
 }
 
 /** A message of our own: bytes and strings as they are, everything else as JSON. */

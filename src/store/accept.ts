@@ -10,6 +10,12 @@
  * rival rolled back, or was pruned in between) is offered again. Of twins in one batch only the first is offered, and
  * where it was stored the others are measured by it. A batch of copies alone writes nothing, and waits for no disk.
  *
+ * A message without a key of its own needs no line in the ledger: nobody else can offer it, and its own second offer, after a
+ * COMMIT whose answer was lost, is refused by the primary key of the messages.
+ *
+ * Which of the batch were stored is looked up by a hashed subquery, not by a join: of a prepared statement the planner does
+ * not know how long the arrays are, and compared each row of a batch of a thousand with each.
+ *
  * `lock_timeout` and `synchronous_commit` are set by the statement itself, for its own transaction: behind a
  * transaction pooler there is no session to set them in. The latter is raised where it is lower, never lowered.
  */
@@ -58,9 +64,8 @@ first_key as (
   insert into nevertwice.ledger (key_hash, body_hash, message_id)
   select a.key_hash, a.body_hash, a.id
   from arrival a
-  where not a.refuse
-    or a.replay_hash is null
-    or exists (select from first_body b where b.message_id = a.id)
+  where a.key_hash is not null
+    and (not a.refuse or a.replay_hash is null or exists (select from first_body b where b.message_id = a.id))
   order by a.key_hash, a.id
   on conflict (key_hash) do nothing
   returning message_id
@@ -79,7 +84,9 @@ stored as (
     end,
     a.headers::json, a.body
   from arrival a
-  join first_key k on k.message_id = a.id
+  where a.key_hash is null
+    or a.id in (select k.message_id from first_key k)
+  on conflict do nothing
   returning id, suspected_replay_of
 ),
 owed as (
@@ -88,11 +95,11 @@ owed as (
     nevertwice.original_delivery_id(a.id, c.id), a.id, c.id, d.due_at, coalesce(a.priority, 0)::smallint,
     d.due_at + a.expire_ms * interval '1 millisecond'
   from arrival a
-  join first_key k on k.message_id = a.id
   join nevertwice.consumer c on c.source = a.source and a.topic like c.topic_like and c.retired_at is null
   cross join lateral (
     select coalesce(to_timestamp(a.run_at_ms / 1000), a.now + a.delay_ms * interval '1 millisecond') as due_at
   ) d
+  where (a.id in (select s.id from stored s)) is true
 )
 select
   count(*)::int as count,
@@ -100,13 +107,14 @@ select
   json_object_agg(id, suspected_replay_of) filter (where suspected_replay_of is not null) as suspected
 from stored`;
 
-// known: what the ledger says about keys that were not inserted.
+// known: what the ledger says about keys that were not inserted, and whether a message without one is there already.
 // $1 ids, $2 key hashes, $3 body hashes, $4 replay hashes of those that are refused as replays.
 const KNOWN = `-- known
 select
   a.id,
-  case when l.key_hash is not null then l.message_id else r.message_id end as message_id,
+  coalesce(m.id, l.message_id, r.message_id) as message_id,
   case
+    when m.id is not null then 'accepted'
     when l.key_hash is null then 'replayed'
     when l.message_id = a.id then 'accepted'
     when l.body_hash = a.body_hash then 'duplicate'
@@ -115,7 +123,8 @@ select
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as a (id, key_hash, body_hash, replay_hash)
 left join nevertwice.ledger l on l.key_hash = a.key_hash
 left join nevertwice.ledger r on r.key_hash = a.replay_hash
-where l.key_hash is not null or r.key_hash is not null`;
+left join nevertwice.message m on m.id = a.id and a.key_hash is null
+where l.key_hash is not null or r.key_hash is not null or m.id is not null`;
 
 // copies: how often messages came again with the same body. $1 message ids, $2 copies.
 const COPIES = `-- copies
@@ -147,11 +156,11 @@ export async function accept(run: Run, arrivals: readonly Arrival[], lockMs: num
   for (let round = 0; open.length > 0; round++) {
     if (round === 5) throw new Error("a key was neither inserted nor found five times");
     const firsts = new Map<string, Arrival>();
-    for (const arrival of open) if (!firsts.has(arrival.keyHash)) firsts.set(arrival.keyHash, arrival);
+    for (const arrival of open) if (!firsts.has(nameOf(arrival))) firsts.set(nameOf(arrival), arrival);
     const stored = await insert(run, [...firsts.values()], lockMs);
     const refused: Arrival[] = [];
     for (const arrival of open) {
-      const first = firsts.get(arrival.keyHash) as Arrival;
+      const first = firsts.get(nameOf(arrival)) as Arrival;
       const acceptance = stored(first);
       if (acceptance === undefined) refused.push(arrival);
       else if (arrival.id === first.id) outcomes.set(arrival, acceptance);
@@ -174,6 +183,11 @@ export async function accept(run: Run, arrivals: readonly Arrival[], lockMs: num
 /** Nothing where nothing is said: most batches have no jobs in them. */
 function some(values: readonly (number | undefined)[]): Buffer | null {
   return values.every((value) => value === undefined) ? null : floats(values);
+}
+
+/** What another offer of the same message has too. */
+function nameOf({ keyHash, id }: Arrival): string {
+  return keyHash ?? id;
 }
 
 function sameBody(one: Arrival, other: Arrival): "duplicate" | "conflict" {

@@ -148,13 +148,31 @@ export function storeConformance(
         }
       });
 
-      test("repeated under its own id after a lost reply, a message finds itself", async () => {
+      test("repeated under its own id after a lost reply, a message finds itself: with a key, and without", async () => {
         const name = await consumer();
-        const message = made(name);
-        const [first] = await store.accept([message]);
-        const [again] = await store.accept([message]);
-        expect([first?.kind, again?.kind, again?.id]).toEqual(["accepted", "accepted", message.id]);
-        expect(await claim(name)).toHaveLength(1);
+        const messages = [made(name), made(name, { key: "k" })];
+        const first = await store.accept(messages);
+        const again = await store.accept([...messages, made(name)]);
+        expect([...first, ...again].map((one) => one.kind)).toEqual(Array(5).fill("accepted"));
+        expect(again.slice(0, 2).map((one) => one.id)).toEqual(messages.map((one) => one.id));
+        expect(await claim(name)).toHaveLength(3);
+      });
+
+      test("twins without a key at the same moment are one message, in one batch or in two", async () => {
+        const name = await consumer();
+        const twin = made(name);
+        const batches = await Promise.all([store.accept([twin, twin]), store.accept([twin, made(name)])]);
+        expect(batches.flat().filter((one) => one.id === twin.id && one.kind === "accepted")).not.toHaveLength(0);
+        expect(await claim(name)).toHaveLength(2);
+      });
+
+      test("only a key of its own has a line in the ledger", async () => {
+        const name = await consumer();
+        const stored = await store.accept([made(name), made(name, { key: "k" })]);
+        const known = await rows("select message_id from nevertwice.ledger where message_id = any ($1)", [
+          stored.map((one) => one.id),
+        ]);
+        expect(known).toEqual([{ message_id: stored[1]?.id }]);
       });
     });
 

@@ -18,8 +18,9 @@ export interface Arrival {
   readonly topic: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  readonly keyHash: string;
-  readonly bodyHash: string;
+  /** Undefined, as `bodyHash`, where it has no key of its own: then its id alone tells a second offer of it. */
+  readonly keyHash?: string;
+  readonly bodyHash?: string;
   /** Of (tenant, source, signed bytes), where the signature does not cover the id. */
   readonly replayHash?: string;
   /** Whether a suspected replay is refused (nothing stored) instead of marked. */

@@ -40,7 +40,7 @@ select m.id
 from nevertwice.message m
 where ($1::text is null or m.source = $1)
   and ($2::text is null or m.topic = $2)
-  and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3))
+  and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3 and m.key <> m.id::text))
   and ($4::uuid is null or m.id < $4)
 order by m.id desc
 limit $5::int`;
@@ -61,7 +61,7 @@ cross join lateral (
   where m.id = owed.message_id
     and ($1::text is null or m.source = $1)
     and ($2::text is null or m.topic = $2)
-    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3))
+    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3 and m.key <> m.id::text))
   limit 1
 ) m
 order by owed.message_id desc
@@ -81,7 +81,7 @@ cross join lateral (
   where m.id = buried.message_id
     and ($1::text is null or m.source = $1)
     and ($2::text is null or m.topic = $2)
-    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3))
+    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3 and m.key <> m.id::text))
   limit 1
 ) m
 order by buried.message_id desc
@@ -101,7 +101,7 @@ cross join lateral (
   where m.id = again.message_id
     and ($1::text is null or m.source = $1)
     and ($2::text is null or m.topic = $2)
-    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3))
+    and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3 and m.key <> m.id::text))
   limit 1
 ) m
 order by again.message_id desc
@@ -112,7 +112,7 @@ select m.id
 from nevertwice.message m
 where ($1::text is null or m.source = $1)
   and ($2::text is null or m.topic = $2)
-  and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3))
+  and ($3::text is null or (hashtext(m.key) = hashtext($3) and m.key = $3 and m.key <> m.id::text))
   and ($4::uuid is null or m.id < $4)
   and exists (select from nevertwice.attempt a where a.message_id = m.id and a.outcome = 'completed')
   and not exists (

@@ -29,6 +29,7 @@ select m.id
 from nevertwice.message m
 where hashtext(m.key) = hashtext($1)
   and m.key = $1
+  and m.key <> m.id::text
 order by m.id desc
 limit 20`;
 

@@ -1,0 +1,75 @@
+import pg from "pg";
+import { type Case, type Measured, runChild } from "./rounds.ts";
+
+const SUBJECT = "bench/jobs-subject.ts";
+const PEERS = [
+  ["", "bench/peers/graphile-jobs.mjs"],
+  ["-pg-boss", "bench/peers/pg-boss-jobs.mjs"],
+] as const;
+const COUNTS = { single: 40_000, bulk: 100_000, batch: 100_000, latency: 1_000, waiting: 60_000 } as const;
+
+/** Jobs, against graphile-worker and pg-boss. */
+export function jobsCases(url: string, quick: boolean): readonly Case[] {
+  const once = async (program: string, name: keyof typeof COUNTS, behind = 0): Promise<Measured> => {
+    // One call a job is slow over there: fewer of them take as long.
+    const few = name === "single" && program !== SUBJECT ? 10 : 1;
+    const count = COUNTS[name] / (quick ? 5 : 1) / few;
+    const env = {
+      DATABASE_URL: url,
+      BENCH_CASE: name,
+      BENCH_COUNT: String(count),
+      BENCH_BEHIND: String(quick ? behind / 5 : behind),
+    };
+    return apart(url, name === "batch" ? count : 0, () => runChild<Measured>(program, env));
+  };
+  const against = (name: "single" | "bulk" | "batch" | "latency"): Case[] =>
+    PEERS.map(([suffix, peer]) => ({
+      bench: "jobs",
+      name: `${name}${suffix}`,
+      unit: "jobs/s",
+      subject: () => once(SUBJECT, name),
+      baseline: () => once(peer, name),
+    }));
+  const waiting = (name: string, behind: number, baseline: () => Promise<Measured>): Case => ({
+    bench: "jobs",
+    name,
+    unit: "jobs/s",
+    subject: () => once(SUBJECT, "waiting", behind),
+    baseline,
+  });
+  return [
+    ...against("single"),
+    ...against("bulk"),
+    ...against("batch"),
+    ...against("latency"),
+    waiting("waiting-0", 0, () => once(PEERS[0][1], "waiting")),
+    waiting("waiting-100k", 100_000, () => once(PEERS[0][1], "waiting", 100_000)),
+    // Against ourselves: what a million costs that a hundred thousand do not.
+    waiting("waiting-1m", 1_000_000, () => once(SUBJECT, "waiting", 100_000)),
+  ];
+}
+
+/** Runs it on fresh tables, and counts the effects that it should have had. */
+async function apart(url: string, effects: number, program: () => Promise<Measured>): Promise<Measured> {
+  const admin = new pg.Client(url);
+  await admin.connect();
+  const clear = async (): Promise<void> => {
+    for (const schema of ["bench_jobs", "bench_graphile", "bench_boss"])
+      await admin.query(`drop schema if exists ${schema} cascade`);
+    await admin.query("drop table if exists bench_row");
+  };
+  await clear();
+  await admin.query("create table bench_row (id int primary key, n int not null default 0)");
+  await admin.query("insert into bench_row (id) select generate_series(0, 199999)");
+  await admin.query("vacuum analyze bench_row");
+  await admin.query("checkpoint");
+  try {
+    const measured = await program();
+    const { rows } = await admin.query<{ n: number }>("select sum(n)::int as n from bench_row");
+    if (rows[0]?.n !== effects) throw new Error(`${rows[0]?.n} effects, not ${effects}`);
+    return measured;
+  } finally {
+    await clear();
+    await admin.end();
+  }
+}
