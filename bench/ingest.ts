@@ -37,10 +37,24 @@ export function ingestCases(url: string, quick: boolean): readonly Case[] {
   return [one("signed-64", 64, 1), one("signed-256", 256, 1), one("duplicates-64", 64, 2)];
 }
 
+/** Requests a second on our side, with so many keys in the ledger already. */
+export function ingestRate(url: string, quick: boolean, keys: number): Promise<Measured> {
+  return load("subject", url, { connections: 64, copies: 1, seconds: quick ? 2 : 10, quick, keys });
+}
+
+interface LoadOptions {
+  readonly connections: number;
+  readonly copies: number;
+  readonly seconds: number;
+  readonly quick: boolean;
+  /** Keys that the ledger knows before. @default 0 */
+  readonly keys?: number;
+}
+
 async function load(
   side: "subject" | "by-hand",
   url: string,
-  { connections, copies, seconds, quick }: { connections: number; copies: number; seconds: number; quick: boolean },
+  { connections, copies, seconds, quick, keys = 0 }: LoadOptions,
 ): Promise<Measured> {
   if (spawnSync("wrk", ["-v"]).error !== undefined) throw new Error("the load comes from wrk: apt-get install wrk");
   const folder = mkdtempSync(path.join(os.tmpdir(), "nevertwice-bench-"));
@@ -56,6 +70,15 @@ async function load(
     const target = await new Promise<string>((resolve) =>
       server.once("message", (message) => resolve((message as { url: string }).url)),
     );
+    if (keys > 0) {
+      await admin.query(
+        `insert into bench_ingest.ledger
+         select gen_random_uuid(), gen_random_uuid(), gen_random_uuid() from generate_series(1, $1::int)`,
+        [keys],
+      );
+      await admin.query("vacuum analyze bench_ingest.ledger");
+      await admin.query("checkpoint");
+    }
     // Warmed up on the same tables before it is counted: compilers and caches take a few seconds.
     run(folder, target, connections, copies, quick ? 1 : 3);
     const {

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { ingestRate } from "./ingest.ts";
 import { type Case, type Measured, runChild } from "./rounds.ts";
 
 const SUBJECT = "bench/jobs-subject.ts";
@@ -46,11 +47,76 @@ export function jobsCases(url: string, quick: boolean): readonly Case[] {
     waiting("waiting-100k", 100_000, () => once(PEERS[0][1], "waiting", 100_000)),
     // Against ourselves: what a million costs that a hundred thousand do not.
     waiting("waiting-1m", 1_000_000, () => once(SUBJECT, "waiting", 100_000)),
+    pinned("pinned", url, quick, 1),
+    pinned("pinned-three", url, quick, 3),
+    {
+      bench: "jobs",
+      name: "ledger-10m",
+      unit: "requests/s",
+      long: true,
+      subject: () => ingestRate(url, quick, quick ? 1_000_000 : 10_000_000),
+      baseline: () => ingestRate(url, quick, 0),
+    },
+    idle(url, quick),
   ];
 }
 
+interface PinnedTold {
+  readonly held: Measured;
+  readonly before: Measured;
+}
+
+/** What comes in and what it waited before the hold are the baseline of what is worked off at its end. */
+function pinned(name: string, url: string, quick: boolean, holders: number): Case {
+  const env = {
+    DATABASE_URL: url,
+    BENCH_HOLDERS: String(holders),
+    BENCH_HOLD_MS: quick ? "12000" : "120000",
+  };
+  // The second side of the one run: in one round the subject is first.
+  let told: Measured = { value: 0 };
+  return {
+    bench: "jobs",
+    name,
+    unit: "jobs/s",
+    long: true,
+    async subject() {
+      const { held, before } = await apart(url, 0, () => runChild<PinnedTold>("bench/jobs-pinned.ts", env));
+      told = before;
+      return held;
+    },
+    baseline: async () => told,
+  };
+}
+
+/** The limit is the baseline: one hundredth of a core. What it writes but its signs of life is an error. */
+function idle(url: string, quick: boolean): Case {
+  const minutes = quick ? 1 : 10;
+  const env = { DATABASE_URL: url, BENCH_IDLE_MS: String(minutes * 60_000) };
+  return {
+    bench: "jobs",
+    name: "idle",
+    unit: "% of a core",
+    long: true,
+    async subject() {
+      const { value, written } = await apart(url, 0, () => runChild<IdleTold>("bench/jobs-idle.ts", env));
+      const { consumer = 0, schedule = 0, ...rest } = written;
+      // Ten consumers and a schedule say once a minute that they are declared.
+      if (Object.keys(rest).length > 0 || consumer > 10 * (minutes + 1) || schedule > minutes + 2)
+        throw new Error(`an idle server wrote ${JSON.stringify(written)}`);
+      return { value };
+    },
+    baseline: async () => ({ value: 1 }),
+  };
+}
+
+interface IdleTold extends Measured {
+  /** Rows by table. */
+  readonly written: Readonly<Record<string, number>>;
+}
+
 /** Runs it on fresh tables, and counts the effects that it should have had. */
-async function apart(url: string, effects: number, program: () => Promise<Measured>): Promise<Measured> {
+async function apart<Told>(url: string, effects: number, program: () => Promise<Told>): Promise<Told> {
   const admin = new pg.Client(url);
   await admin.connect();
   const clear = async (): Promise<void> => {

@@ -26,6 +26,8 @@ export interface Case {
   readonly bench: string;
   readonly name: string;
   readonly unit: string;
+  /** Takes minutes a round: one round, and only where it is named or all is asked for. */
+  readonly long?: boolean;
   subject(round: number): Promise<Measured>;
   baseline(round: number): Promise<Measured>;
 }

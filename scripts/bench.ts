@@ -1,4 +1,4 @@
-// `npm run bench -- ingest|process|jobs [--json] [--quick] [--case name]`. Progress on stderr; last on stdout a JSON array of rows.
+// `npm run bench -- ingest|process|jobs [--json] [--quick | --full] [--case name]`. Progress on stderr; last on stdout a JSON array of rows.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,13 +13,18 @@ import { processCases } from "../bench/process.ts";
 import { measure, type Row } from "../bench/rounds.ts";
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean" }, quick: { type: "boolean", default: false }, case: { type: "string" } },
+  options: {
+    json: { type: "boolean" },
+    quick: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
+    case: { type: "string" },
+  },
   allowPositionals: true,
 });
 const benches = { ingest: ingestCases, process: processCases, jobs: jobsCases };
 const cases = benches[positionals[0] as keyof typeof benches];
 if (cases === undefined) {
-  console.error("npm run bench -- ingest|process|jobs [--json] [--quick] [--case name]");
+  console.error("npm run bench -- ingest|process|jobs [--json] [--quick | --full] [--case name]");
   process.exit(2);
 }
 if (positionals[0] !== "ingest" && !existsSync("bench/peers/node_modules")) {
@@ -38,8 +43,8 @@ try {
   await warmUp();
   const rows: Row[] = [];
   for (const one of cases(url, values.quick)) {
-    if (values.case !== undefined && values.case !== one.name) continue;
-    rows.push(await measure(one, values.quick ? 1 : 3, (line) => console.error(line)));
+    if (values.case === undefined ? one.long === true && !values.full : values.case !== one.name) continue;
+    rows.push(await measure(one, values.quick || one.long === true ? 1 : 3, (line) => console.error(line)));
   }
   if (values.json === true) console.log(JSON.stringify(rows));
   else console.table(rows);
