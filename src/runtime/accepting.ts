@@ -49,9 +49,19 @@ export class Accepting {
 
   async #commit(one: Arrival): Promise<Put> {
     const put = await this.#commits.add(one);
-    if (put.kind === "duplicate") this.#copies.add(put.id);
-    if (put.kind === "accepted" || put.kind === "replaced" || put.kind === "rescheduled") this.#host.hint();
+    this.#told(put);
     return put;
+  }
+
+  async #commitAll(arrivals: readonly Arrival[]): Promise<readonly Put[]> {
+    const put = await this.#commits.addAll(arrivals);
+    for (const one of put) this.#told(one);
+    return put;
+  }
+
+  #told({ kind, id }: Put): void {
+    if (kind === "duplicate") this.#copies.add(id);
+    if (kind === "accepted" || kind === "replaced" || kind === "rescheduled") this.#host.hint();
   }
 
   async sendMany(
@@ -73,7 +83,7 @@ export class Accepting {
       return put;
     }
     const arrivals = parcels.map((parcel) => arrival(parcel, this.#host.clock, this.#host.random));
-    if (tx === undefined) return Promise.all(arrivals.map((one) => this.#put(one)));
+    if (tx === undefined) return this.#put(arrivals);
     const put = await (await this.#host.store()).sendIn(tx, arrivals);
     this.#host.hintLater();
     return put;
@@ -84,19 +94,21 @@ export class Accepting {
     return arrival(parcel, this.#host.clock, this.#host.random);
   }
 
-  /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. */
-  async #put(one: Arrival): Promise<Put> {
+  /** As `accept`: offered three times, then NT_ACCEPT_UNKNOWN. What was accepted the first time says so the second time. */
+  async #put(arrivals: readonly Arrival[]): Promise<readonly Put[]> {
+    const [first] = arrivals;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#commit(one);
+        return arrivals.length === 1 && first !== undefined
+          ? [await this.#commit(first)]
+          : await this.#commitAll(arrivals);
       } catch (cause) {
         if (tries < 3) continue;
         throw fault("NT_ACCEPT_UNKNOWN", {
           got: cause instanceof Error ? cause.message : String(cause),
-          next:
-            one.key === one.id
-              ? "It may have been accepted; send with a `key` to repeat it safely."
-              : "Send it again under the same key.",
+          next: arrivals.some((one) => one.keyHash === undefined)
+            ? "It may have been accepted; send with a `key` to repeat it safely."
+            : "Send it again under the same key.",
           cause,
         });
       }

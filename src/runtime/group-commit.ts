@@ -59,6 +59,35 @@ export class GroupCommit<Item, Result> {
     });
   }
 
+  /** Many that come together: one promise, and no turn to wait for. Rejects when all have ended and one of them failed. */
+  addAll(items: readonly Item[]): Promise<readonly Result[]> {
+    const results = Array<Result>(items.length);
+    return new Promise((resolve, reject) => {
+      let left = items.length;
+      let failed: { readonly error: unknown } | undefined;
+      const end = (): void => {
+        if (--left > 0) return;
+        if (failed === undefined) resolve(results);
+        else reject(failed.error);
+      };
+      for (const [i, item] of items.entries()) {
+        this.#waiting.push({
+          item,
+          resolve(result) {
+            results[i] = result;
+            end();
+          },
+          reject(error) {
+            failed ??= { error };
+            end();
+          },
+        });
+      }
+      if (left === 0) resolve(results);
+      else this.#start();
+    });
+  }
+
   /** Resolves when nothing waits and nothing is under way. */
   drained(): Promise<void> {
     if (this.#running === 0 && this.#waiting.length === 0) return Promise.resolve();
