@@ -7,6 +7,8 @@ const globalSetup = ["test/support/global-setup.ts"];
 // The examples import nevertwice by its own name; tests run them on the source.
 const alias = {
   "nevertwice/sources": path.resolve("src/sources/all.ts"),
+  "nevertwice/fastify": path.resolve("src/server/fastify.ts"),
+  "nevertwice/node": path.resolve("src/server/node.ts"),
   "nevertwice/server": path.resolve("src/server/app.ts"),
   "nevertwice/embedded": path.resolve("src/store/embedded/server.ts"),
   nevertwice: path.resolve("src/index.ts"),
@@ -15,6 +17,8 @@ const alias = {
 const DEMO = "test/examples/demo.test.ts";
 /** They start servers of their own: on another DATABASE_URL they are the same once more. */
 const EMBEDDED = ["test/store/embedded.test.ts", "test/store/registry.test.ts", "test/store/standby.test.ts"];
+/** Once is enough: what differs is the platform, not the server. */
+const PLATFORMS = ["test/platforms/*.test.ts"];
 // Set by .ci/run for its second run, and by nobody else: only what reaches the server of DATABASE_URL.
 const serverOnly = (process.env["NT_SERVER_ONLY"] ?? "") !== "";
 
@@ -35,8 +39,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: "postgres",
-          include: ["test/{store,conformance,orm,runtime,server,cli,examples}/*.test.ts"],
-          exclude: [DEMO, ...(serverOnly ? EMBEDDED : [])],
+          include: ["test/{store,conformance,orm,runtime,server,cli,examples,platforms}/*.test.ts"],
+          exclude: [DEMO, ...(serverOnly ? [...EMBEDDED, ...PLATFORMS] : [])],
           globalSetup,
         },
         resolve: { alias },

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
 const draft = mkdtempSync(path.resolve("dist."));
 const tsc = path.resolve("node_modules/typescript/bin/tsc");
@@ -13,6 +14,14 @@ if (compiled.status !== 0) {
   process.exit(compiled.status ?? 1);
 }
 cpSync("src/store/migrations", path.join(draft, "store/migrations"), { recursive: true });
+// A bundler leaves the files behind: their text goes into the module that reads them.
+const { migrationFiles } = await import(pathToFileURL(path.join(draft, "store/migration-files.js")).href);
+const held = JSON.stringify(await migrationFiles(), undefined, 1);
+writeFileSync(
+  path.join(draft, "store/migration-files.js"),
+  `const files = ${held};\nexport async function migrationFiles() {\n  return files;\n}\n`,
+);
+rmSync(path.join(draft, "store/migration-files.js.map"));
 chmodSync(path.join(draft, "cli/main.js"), 0o755);
 writeFileSync(path.join(draft, ".stamp"), process.argv[2] ?? "");
 chmodSync(draft, 0o755);

@@ -33,7 +33,7 @@ describe("a suite whose part is not here", () => {
 
   test("fails where NT_EXPECT names what is no part: a slip of the pen expects nothing", async () => {
     const { code, err } = await run("pgbuoncer");
-    expect(err).toContain("NT_EXPECT names pgbuoncer; it may name pgbouncer, postgres, prisma, root");
+    expect(err).toContain("NT_EXPECT names pgbuoncer; it may name ");
     expect(code).toBe(1);
   });
 });

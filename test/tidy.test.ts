@@ -170,6 +170,17 @@ describe("the documentation", () => {
     for (const [what, value] of Object.entries(said)) expect(guarantees).toContain(`| ${what} | ${value}`);
   });
 
+  test("the blocks of docs/platforms.md stand in examples that tests build and run", () => {
+    const examples = files("examples", /\.ts$/).map(read);
+    const blocks = [...read("docs/platforms.md").matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1] ?? "");
+    expect(blocks.length).toBeGreaterThan(8);
+    for (const block of blocks)
+      expect(
+        examples.some((one) => one.includes(block)),
+        block,
+      ).toBe(true);
+  });
+
   test("the README's example is the one that a test runs", () => {
     const example = read("examples/quickstart.ts").split("// ---\n")[1]?.trim() ?? "";
     expect(example.length).toBeGreaterThan(300);

@@ -86,7 +86,7 @@ export const catalogue = {
   },
   NT_BODY_PARSED: {
     expected: "the raw request body",
-    next: "Mount the inbox before any body parser (Express: before `express.json()`; Fastify: addContentTypeParser('*', { parseAs: 'buffer' }, …)). The sender was answered 500 and will send again.",
+    next: "Mount the inbox before any body parser (Express: before `express.json()`; Fastify: the plugin of nevertwice/fastify; Nest: `rawBody: true` or middleware; Next.js pages: `bodyParser: false`; docs/platforms.md). The sender was answered 500 and will send again.",
     canRetry: true,
   },
   NT_SECRET_MISSING: {

@@ -31,12 +31,12 @@ const IN = "/in/";
 export async function serve(nt: Runtime, options: ServeOptions): Promise<Serving> {
   const app = pages(nt);
   const others = toNode((request: Request) => app.fetch(request));
-  const inboxes = new Map<string, (req: IncomingMessage, res: ServerResponse) => void>();
+  const inboxes = new Map<string, (req: IncomingMessage, res: ServerResponse) => Promise<void>>();
   const server = createServer((req, res) => {
     const url = req.url ?? "/";
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
-    if (!path.startsWith(IN)) return others(req, res);
+    if (!path.startsWith(IN)) return void others(req, res);
     const name = path.slice(IN.length);
     let handler = inboxes.get(name);
     if (handler === undefined) {
@@ -44,7 +44,7 @@ export async function serve(nt: Runtime, options: ServeOptions): Promise<Serving
       if (inbox === undefined) return notFound(req, res, [...nt.inboxes.keys()]);
       inboxes.set(name, (handler = toNode(inbox.receive)));
     }
-    handler(req, res);
+    void handler(req, res);
   });
   // A sender that opens a connection and says nothing holds it for no longer than this.
   server.headersTimeout = 15_000;

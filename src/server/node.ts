@@ -15,21 +15,23 @@ type Parsed = IncomingMessage & { readonly body?: unknown; readonly rawBody?: un
 /**
  * Adapts an inbox (or any Web handler) to Node's http server, Express, and whatever hands on `req` and `res`.
  * Mount it before any body parser; a parser that kept the bytes (`express.raw()`) is fine. A parser that did not is
- * answered 500 with NT_BODY_PARSED, which says how to mount it: nothing is lost, the sender comes again. Never throws.
+ * answered 500 with NT_BODY_PARSED, which says how to mount it: nothing is lost, the sender comes again. Never throws;
+ * resolves when it has answered.
  *
  * @example app.post("/hooks/stripe", toNode(payments.receive));
  */
 export function toNode(
   handler: Receive | ((request: Request) => Response | Promise<Response>),
-): (req: IncomingMessage, res: ServerResponse) => void {
-  return (req, res) => {
-    const receive = "raw" in handler ? handler.raw : undefined;
-    const answered = receive === undefined ? web(handler, req, res) : raw(receive, req, res);
-    answered.catch((error: unknown) => {
+): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  return async (req, res) => {
+    try {
+      const receive = "raw" in handler ? handler.raw : undefined;
+      await (receive === undefined ? web(handler, req, res) : raw(receive, req, res));
+    } catch (error) {
       const code = isFault(error) ? { code: error.code, next: error.next } : { next: "Send it again." };
       if (res.headersSent) res.destroy();
       else end(res, { status: 500, headers: JSON_TYPE, body: JSON.stringify({ status: "error", ...code }) });
-    });
+    }
   };
 }
 

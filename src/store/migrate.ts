@@ -1,8 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
 import { fault } from "../core/errors.ts";
 import type { Connections } from "./connections.ts";
-
-const FOLDER = new URL("./migrations/", import.meta.url);
+import { migrationFiles } from "./migration-files.ts";
 
 export interface Migration {
   readonly number: number;
@@ -13,16 +11,12 @@ export interface Migration {
 /** The migrations in their order, with the schema's quoted name in place of ours. */
 export async function migrations(schema: string): Promise<readonly Migration[]> {
   const quoted = `"${schema.replaceAll('"', '""')}"`;
-  const files = (await readdir(FOLDER)).filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort();
-  return Promise.all(
-    files.map(async (file) => {
-      const text = await readFile(new URL(file, FOLDER), "utf8");
-      const placed = text
-        .replace(/(?<!['\w])nevertwice\./g, () => `${quoted}.`)
-        .replace("create schema if not exists nevertwice;", () => `create schema if not exists ${quoted};`);
-      return { number: Number(file.slice(0, 4)), name: file.slice(5, -4), text: placed };
-    }),
-  );
+  return (await migrationFiles()).map(([file, text]) => {
+    const placed = text
+      .replace(/(?<!['\w])nevertwice\./g, () => `${quoted}.`)
+      .replace("create schema if not exists nevertwice;", () => `create schema if not exists ${quoted};`);
+    return { number: Number(file.slice(0, 4)), name: file.slice(5, -4), text: placed };
+  });
 }
 
 const LOCK = `-- migrate: one at a time

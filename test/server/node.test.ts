@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { serve } from "../../src/server/app.ts";
 import { toNode } from "../../src/server/node.ts";
 import { signStripe, stripe } from "../../src/sources/stripe.ts";
+import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 
 const db = testDatabase();
@@ -89,18 +90,31 @@ describe("the server", () => {
     const handler = toNode(inbox.receive);
     const parsed = await listening(async (req, res) => {
       for await (const _ of req);
-      handler(Object.assign(req, { body: {} }), res);
+      await handler(Object.assign(req, { body: {} }), res);
     });
     const kept = await listening(async (req, res) => {
       const chunks: Buffer[] = [];
       for await (const chunk of req) chunks.push(chunk as Buffer);
-      handler(Object.assign(req, { body: Buffer.concat(chunks) }), res);
+      await handler(Object.assign(req, { body: Buffer.concat(chunks) }), res);
     });
     const send = (url: string) =>
       fetch(url, { method: "POST", body: event("evt_3"), headers: signStripe(event("evt_3"), SECRET, Date.now()) });
     const refused = await send(parsed);
     expect([refused.status, await refused.json()]).toMatchObject([500, { code: "NT_BODY_PARSED" }]);
     expect((await send(kept)).status).toBe(200);
+  });
+
+  // Next.js' pages and serverless platforms take a handler that has returned for one that has answered.
+  test("resolves when it has answered, not before", async () => {
+    const inbox = db.open().inbox("stripe", stripe({ secret: SECRET }));
+    const ended: boolean[] = [];
+    const url = await listening(async (req, res) => {
+      await toNode(inbox.receive)(req, res);
+      ended.push(res.writableEnded);
+    });
+    await fetch(url, { method: "POST", body: event("evt_4") });
+    await until("it has resolved", () => ended.length > 0);
+    expect(ended).toEqual([true]);
   });
 
   test("any Web handler can be mounted", async () => {

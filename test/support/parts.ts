@@ -7,10 +7,11 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 
 /** NT_EXPECT may name these alone: a slip of the pen would expect nothing. */
-const PARTS = ["pgbouncer", "postgres", "prisma", "root"] as const;
+const PARTS = ["bun", "deno", "frameworks", "next", "pgbouncer", "postgres", "prisma", "root"] as const;
 type PartName = (typeof PARTS)[number];
 
 export const expected = (process.env["NT_EXPECT"] ?? "").split(",").filter((name) => name !== "");
@@ -48,5 +49,15 @@ export const withPrisma = part("prisma", () =>
     ? undefined
     : "compat/prisma is not installed (its package.json says how)",
 );
+
+// Under compat as well: together 580 MB.
+const installed = (file: string) => () =>
+  existsSync(path.join("compat", file)) ? undefined : `compat/${file} is not there (.ci/run shows how to install it)`;
+export const DENO = "runtimes/node_modules/@deno/linux-x64-glibc/deno";
+export const BUN = "runtimes/node_modules/@oven/bun-linux-x64-baseline/bin/bun";
+export const withFrameworks = part("frameworks", installed("frameworks/node_modules/fastify"));
+export const withNext = part("next", installed("next/node_modules/next"));
+export const withDeno = part("deno", installed(DENO));
+export const withBun = part("bun", installed(BUN));
 
 export const withRoot = part("root", () => (process.getuid?.() === 0 ? undefined : "this process is not root's"));

@@ -1,0 +1,3 @@
+import { payments } from "../../../nt";
+
+export const POST = payments.receive;
