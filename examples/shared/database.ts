@@ -48,10 +48,12 @@ export async function openDatabase(tables: string): Promise<ExampleDatabase> {
     },
     async [Symbol.asyncDispose]() {
       // Where the example failed its instances still run: what they say of the end of their database would bury the failure.
+      const { warn, error } = console;
       console.warn = console.error = () => {};
       await pool.end();
       await administer(`drop database ${name} with (force)`);
       await server.stop();
+      Object.assign(console, { warn, error });
     },
   };
 }
