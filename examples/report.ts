@@ -1,6 +1,7 @@
 // Report generation: one report a slot, though two processes keep the schedule, and one render, though the upload fails after it.
 import assert from "node:assert/strict";
 import { type Job, Nevertwice } from "nevertwice";
+import * as v from "valibot";
 import { openDatabase } from "./shared/database.ts";
 import { ask, startProvider } from "./shared/provider.ts";
 
@@ -18,8 +19,8 @@ function office(): { nt: Nevertwice; onDemand: Job<{ day: string }, number> } {
   const nt = new Nevertwice({ database: database.url });
   const onDemand = nt.job(
     "report",
-    { retry: { baseMs: 50 }, timeoutMs: 300_000 },
-    async ({ day }: { day: string }, { step, tx, progress }) => {
+    { input: v.object({ day: v.pipe(v.string(), v.isoDate()) }), retry: { baseMs: 50 }, timeoutMs: 300_000 },
+    async ({ day }, { step, tx, progress }) => {
       // Slow work is a step too: what is finished is kept when a later one fails.
       const { cents, text } = await step.run("render", () => render(day));
       await progress(0.5, "rendered");
