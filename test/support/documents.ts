@@ -14,6 +14,9 @@ export interface Block {
 
 export const documents: readonly string[] = [
   "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "bench/README.md",
   "examples/README.md",
   ...readdirSync("docs")
     .filter((file) => file.endsWith(".md"))
