@@ -19,7 +19,7 @@ import { timeline } from "./commands/timeline.ts";
 import { verifyBooks } from "./commands/verify-books.ts";
 import { plain } from "./print.ts";
 
-const commands: readonly Command[] = [
+export const commands: readonly Command[] = [
   start,
   migrate,
   doctor,
@@ -34,7 +34,7 @@ const commands: readonly Command[] = [
 ];
 
 /** Flags that every command takes. */
-const COMMON: Flags = {
+export const COMMON: Flags = {
   config: {
     type: "string",
     value: "file",

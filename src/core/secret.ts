@@ -26,13 +26,13 @@ export class Secret {
 }
 
 /**
- * What an option that holds a secret accepts: a value, several for rotation (each is tried), or a function
+ * What an option that holds a secret accepts: a value, several for rotation (each that is set is tried), or a function
  * read at first use, so that importing a module reads no environment.
  */
 export type SecretOption =
   | SecretValue
-  | readonly SecretValue[]
-  | (() => SecretValue | readonly SecretValue[] | undefined)
+  | readonly (SecretValue | undefined)[]
+  | (() => SecretValue | readonly (SecretValue | undefined)[] | undefined)
   | undefined;
 type SecretValue = string | Secret;
 

@@ -2,7 +2,6 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { SchemaIssue, StandardSchema } from "../core/ports/schema.ts";
 import type { Put, Unique } from "../core/ports/store.ts";
-import type { Slot } from "../core/schedule.ts";
 import { JOBS } from "../core/topic.ts";
 import { bytesDigest, checkKey, checkSpan, type Parcel, payloadBytes } from "./arrival.ts";
 import type { BatchHandler, BatchOptions } from "./batch-face.ts";
@@ -16,13 +15,8 @@ export interface JobOptions extends Omit<ConsumerOptions, "consumer"> {
   readonly schedule?: JobSchedule;
 }
 
-/** When a job is enqueued by itself, and with what. */
-export interface JobSchedule extends Omit<ScheduleOptions, "topic" | "input"> {
-  /** The input of a slot's job, or what makes it; it is checked as any other. @default the slot */
-  readonly input?: ((slot: Slot) => unknown) | Readonly<Record<string, unknown>> | readonly unknown[] | JsonScalar;
-}
-
-type JsonScalar = string | number | boolean | null;
+/** When a job is enqueued by itself, and with what: its `input` is checked as any other. */
+export type JobSchedule = Omit<ScheduleOptions, "topic">;
 
 export interface EnqueueOptions {
   /** Enqueued again under the same key it is absorbed, for as long as the ledger remembers (45 days by default). */

@@ -24,14 +24,14 @@ interface ScheduleTiming {
 
 /** A schedule declared in code. */
 export interface ScheduleOptions extends ScheduleTiming {
-  /** What each message holds: a value, or made of its slot. @default the slot */
-  readonly input?: unknown;
+  /** What each message holds: a value, or made of its slot. Named one by one, so that `slot` has its type. @default the slot */
+  readonly input?: ((slot: Slot) => unknown) | object | string | number | boolean | null;
 }
 
 /** A schedule set at run time. */
 export interface SetScheduleOptions extends ScheduleTiming {
   /** What each message holds. @default the slot */
-  readonly input?: unknown;
+  readonly input?: object | string | number | boolean | null;
 }
 
 const OPTIONS = ["cron", "zone", "missed", "jitterMs", "topic", "input"] as const;

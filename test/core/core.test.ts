@@ -144,5 +144,8 @@ describe("a secret", () => {
     value = "late";
     expect(readSecrets(option).map((secret) => secret.reveal())).toEqual(["late"]);
     expect(readSecrets(["a", new Secret("b")]).map((secret) => secret.reveal())).toEqual(["a", "b"]);
+    // During a rotation and after it, `[process.env.NEW, process.env.OLD]` is the same line.
+    expect(readSecrets(() => [undefined, "", "old"]).map((secret) => secret.reveal())).toEqual(["old"]);
+    expect(readSecrets([undefined])).toEqual([]);
   });
 });
