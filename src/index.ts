@@ -29,8 +29,10 @@ export type {
   StepTools,
   Tx,
 } from "./runtime/face.ts";
+export { allCompleted, type AskChildren, type ChildOutcome, type ChildrenOptions } from "./runtime/children-face.ts";
 export type { BatchContext, BatchHandler, BatchMember, BatchOptions } from "./runtime/batch-face.ts";
 export type {
+  CancelOptions,
   CancelOutcome,
   Enqueued,
   EnqueueOptions,
