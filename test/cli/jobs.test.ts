@@ -54,3 +54,35 @@ describe("jobs on the command line", () => {
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("NT_NOT_FOUND")]);
   });
 });
+
+describe("a job that waits for its children, on the command line", () => {
+  test("list, show and doctor say what it waits for; show says of a child whose it is", async () => {
+    const nt = db.open();
+    const child = nt.job<number, void>("page", {});
+    const parent = nt.job("book", {}, async (_, { children, step }) => {
+      await step.run("cover", () => 1);
+      await children("pages", child, [1, 2, 3]);
+    });
+    const one = await parent.enqueue(null);
+    await nt.start();
+    const state = async () => (await json(["show", one.id])).deliveries[0]?.state;
+    await until("it waits", async () => (await state()) === "blocked");
+    const shown = (await commandLine(["show", one.id])).out;
+    expect(shown).toMatch(/waits for its children; looked at again/);
+    expect(shown).toMatch(/children pages, of job page: 0 of 3 ended, 0 dead/);
+    expect(shown).toContain("interrupted");
+    expect(shown).toContain("waits for its children: pages (3)");
+    expect(shown).toContain("step cover: done");
+    expect(shown).not.toContain("step children");
+    expect((await commandLine(["list", "--topic", "book"])).out).toContain("1 waits for its children");
+    expect((await commandLine(["doctor"])).out).toMatch(/children: book: 1 delivery waits for its children/);
+    const [first] = await db.rows<{ id: string }>("select id from nevertwice.message where topic = 'page' limit 1");
+    expect((await commandLine(["show", first?.id ?? ""])).out).toContain(`child      of ${one.id}, one of its \`pages\``);
+    // Nobody looks at it: no worker declares its consumer.
+    await nt.stop();
+    await db.rows("update nevertwice.delivery set due_at = now() - interval '5 minutes' where state = 'blocked'");
+    expect((await commandLine(["doctor"])).out).toMatch(/stuck deliveries: book: 1 overdue/);
+    await db.open().cancel(one.id, { children: true });
+    expect((await commandLine(["verify-books"])).code).toBe(0);
+  });
+});

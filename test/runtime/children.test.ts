@@ -1,8 +1,10 @@
 // Fan-out and fan-in: a job that hands work to children, waits for them without holding anything, and gets what became of each.
+import pg from "pg";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import type { Store } from "../../src/core/ports/store.ts";
 import { allCompleted, type ChildOutcome, type Nevertwice, SnoozeError, TerminalError } from "../../src/index.ts";
 import { openStore } from "../../src/store/open.ts";
+import { commandLine } from "../support/command-line.ts";
 import { until } from "../support/database.ts";
 import { testDatabase } from "../support/instance.ts";
 import { keepingLogger } from "../support/logger.ts";
@@ -150,12 +152,10 @@ describe("a job with children", () => {
     await expect(one.result()).rejects.toMatchObject({ code: "NT_JOB_DEAD", got: expect.stringContaining("NT_CHILD_ENDED") });
     expect((await history(one.id)).map((row) => row.outcome)).toEqual(["interrupted", "dead"]);
     broken = false;
-    const { commandLine } = await import("../support/command-line.ts");
     const [, dead] = await childrenOf(one.id);
     for (const id of [dead?.id ?? "", one.id]) {
       expect((await commandLine(["replay", id, "--database", db.url])).code).toBe(0);
     }
-    await nt.ready().then((store) => store.hint("test"));
     await until("it completes", async () => (await history(one.id)).some((row) => row.outcome === "completed"));
     expect(await one.result()).toBe(6);
     expect(await childrenOf(one.id)).toHaveLength(3);
@@ -263,5 +263,176 @@ describe("a job with children", () => {
     const one = await parent.enqueue(10_000);
     expect(await one.result({ timeoutMs: 80_000 })).toBe(10_000);
     expect(await history(one.id)).toHaveLength(2);
+  });
+});
+
+describe("children are enqueued once", () => {
+  test("whatever fails before and after, and when the parent is replayed", async () => {
+    const nt = db.open();
+    let tries = 0;
+    let made = 0;
+    const child = nt.job<number, number>("once-child", {}, (n) => n);
+    const parent = nt.job("once", { retry: { baseMs: 1, maxMs: 1 } }, async (_, { children, step }) => {
+      await step.run("before", () => made++);
+      if (++tries === 1) throw new Error("before it asked");
+      const outcomes = await children("numbers", child, () => [made, ++tries]);
+      if (tries++ < 6) throw new Error("after they ended");
+      if (tries < 9) throw new SnoozeError("later", { afterMs: 1 });
+      return allCompleted(outcomes).length;
+    });
+    const one = await parent.enqueue(null);
+    await nt.start();
+    expect(await one.result()).toBe(2);
+    expect(await childrenOf(one.id)).toHaveLength(2);
+    expect((await commandLine(["replay", one.id, "--include-completed", "--database", db.url])).code).toBe(0);
+    const completions = async () => (await history(one.id)).filter((row) => row.outcome === "completed").length;
+    await until("the replay completes", async () => (await completions()) === 2);
+    expect(await childrenOf(one.id)).toHaveLength(2);
+    const all = await db.rows("select from nevertwice.message where topic = 'once-child'");
+    expect(all).toHaveLength(2);
+    expect(made).toBe(1);
+  });
+
+  test.each([true, false])("the reply to the COMMIT that enqueues them is lost, committed: %s", async (commits) => {
+    let cuts = 0;
+    const pool = new pg.Pool({ connectionString: db.url, max: 5 });
+    pool.on("error", () => {});
+    const connect = pool.connect.bind(pool) as () => Promise<pg.PoolClient>;
+    let blocking: unknown;
+    const cut = async (client: pg.PoolClient): Promise<never> => {
+      cuts++;
+      if (commits) await client.query("commit");
+      throw Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
+    };
+    pool.connect = (async () => {
+      const client = await connect();
+      return new Proxy(client, {
+        get(target, name) {
+          const value = Reflect.get(target, name, target);
+          if (name !== "query") return typeof value === "function" ? value.bind(target) : value;
+          return (query: string | { text: string }) => {
+            const text = typeof query === "string" ? query : query.text;
+            if (text.startsWith("-- block")) blocking = target;
+            if (text === "commit" && blocking === target && cuts === 0) return cut(target);
+            return target.query(query as string);
+          };
+        },
+      });
+    }) as typeof pool.connect;
+    const nt = db.open({ database: pool });
+    const { sum } = sums(nt, `cut-${commits}`);
+    const one = await sum.enqueue([1, 2]);
+    await nt.start();
+    expect(await one.result()).toBe(5);
+    expect(cuts).toBe(1);
+    expect(await db.rows("select from nevertwice.message where headers ->> 'parent' = $1", [one.id])).toHaveLength(2);
+    await nt.stop();
+  });
+});
+
+describe("nobody tells the parent", () => {
+  /** As after the death of the process that ended a child: committed, and the question was never asked. */
+  async function silent(look: boolean): Promise<{ store: Store; asked: () => number }> {
+    const store = await openStore(db.url, { schema: "nevertwice", logger: keepingLogger() });
+    let asked = 0;
+    store.children.wake = async (parents) => ((asked += parents.length), 0);
+    if (!look) store.children.look = async () => 0;
+    return { store, asked: () => asked };
+  }
+
+  test("a process dies between the child's COMMIT and the question: another one finds it", async () => {
+    const { store, asked } = await silent(false);
+    const nt = db.open({ database: store });
+    const { sum } = sums(nt, "silent");
+    const one = await sum.enqueue([1, 2]);
+    await nt.start();
+    await until("the children have ended", async () => {
+      const ids = (await childrenOf(one.id)).map((child) => child.id);
+      const outcomes = await store.outcomes(ids);
+      return ids.length === 2 && [...outcomes.values()].every((outcome) => outcome.kind === "completed");
+    });
+    await until("the question would have been asked", () => asked() > 0);
+    expect(await standing(one.id)).toMatchObject({ state: "blocked" });
+    await nt.stop();
+    // Not before its time, which is half a minute at most.
+    await db.rows("update nevertwice.delivery set due_at = clock_timestamp() where message_id = $1", [one.id]);
+    const other = db.open();
+    sums(other, "silent");
+    await other.start();
+    await until("it completes", async () => (await history(one.id)).some((row) => row.outcome === "completed"));
+  });
+
+  test("a worker that has nothing else to do finds it by itself, in half a minute", async () => {
+    const { store } = await silent(true);
+    const nt = db.open({ database: store });
+    const { sum } = sums(nt, "patient");
+    await nt.start();
+    const began = performance.now();
+    expect(await (await sum.enqueue([3])).result({ timeoutMs: 80_000 })).toBe(9);
+    const tookMs = performance.now() - began;
+    expect(tookMs).toBeGreaterThan(10_000);
+    expect(tookMs).toBeLessThan(40_000);
+  });
+
+  test("two processes end the last children of two hundred parents: each parent is woken, without a look", async () => {
+    const open = async () => {
+      const store = await openStore(db.url, { schema: "nevertwice", logger: keepingLogger() });
+      store.children.look = async () => 0;
+      return db.open({ database: store });
+    };
+    const [one, two] = [await open(), await open()];
+    const { sum } = sums(one, "pairs");
+    sums(two, "pairs");
+    const all = await sum.enqueueMany(Array.from({ length: 200 }, () => ({ input: [1, 2] })));
+    await Promise.all([one.start(), two.start()]);
+    const results = await Promise.all(all.map((parent) => parent.result()));
+    expect(results.every((result) => result === 5)).toBe(true);
+  });
+
+  test("whoever has no parent asks nothing", async () => {
+    const { store, asked } = await silent(true);
+    const nt = db.open({ database: store });
+    const job = nt.job<number, number>("ordinary", {}, async (n, { tx }) => (await tx.query("select 1"), n));
+    nt.on("ordinary-topic", () => {});
+    await nt.start();
+    await nt.send("ordinary-topic", 1);
+    const all = await job.enqueueMany(Array.from({ length: 100 }, (_, i) => ({ input: i })));
+    await Promise.all(all.map((one) => one.result()));
+    expect(asked()).toBe(0);
+  });
+});
+
+describe("a parent is cancelled while it waits", () => {
+  test("its children go on; with `children` they end with it, running ones and grandchildren too", async () => {
+    const nt = db.open();
+    let running = 0;
+    let aborted = 0;
+    const leaf = nt.job<number, void>("cut-leaf", {}, async (_, { signal }) => {
+      running++;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      aborted++;
+    });
+    const branch = nt.job<number, void>("cut-branch", {}, async (n, { children }) => {
+      await children("leaves", leaf, Array.from({ length: n }, (_, i) => i));
+    });
+    const root = nt.job<number, void>("cut-root", {}, async (n, { children }) => {
+      await children("branches", branch, [n, n]);
+    });
+    await nt.start();
+    const one = await root.enqueue(2);
+    await until("the leaves run", () => running === 4);
+    expect(await one.cancel("enough")).toBe("cancelled");
+    expect(await one.result().catch((error: unknown) => error)).toMatchObject({ code: "NT_JOB_CANCELLED" });
+    const branches = await childrenOf(one.id);
+    for (const { id } of branches) expect(await standing(id)).toMatchObject({ state: "blocked" });
+    // It has ended already: what is outstanding below it ends all the same.
+    expect(await one.cancel("enough of all", { children: true })).toBe("cancelled");
+    await until("they are told", () => aborted === 4);
+    for (const { id } of branches) {
+      expect((await history(id)).at(-1)).toMatchObject({ outcome: "cancelled", error: "cancelled with its parent: enough of all" });
+      for (const leafOf of await childrenOf(id)) expect(await standing(leafOf.id)).toBeUndefined();
+    }
+    expect(await nt.cancel(one.id, { children: true })).toBe("cancelled");
+    await expect(nt.cancel(one.id, { childen: true } as never)).rejects.toMatchObject({ code: "NT_OPTION" });
   });
 });

@@ -178,6 +178,11 @@ function aboutBacklog(found: Health, consumers: readonly ListedConsumer[], nowMs
   if (findings.every((finding) => finding.level === "ok")) {
     findings.push({ level: "ok", what: "backlog", found: "nothing is stuck, nothing is dead" });
   }
+  for (const { name, blocked } of consumers) {
+    if (blocked === 0) continue;
+    const found = `${name}: ${counted(blocked, "delivery waits for its children", "deliveries wait for their children")}`;
+    findings.push({ level: "ok", what: "children", found });
+  }
   return findings;
 }
 

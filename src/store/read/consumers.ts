@@ -9,6 +9,8 @@ export interface ListedConsumer {
   readonly retired_at: Date | null;
   readonly paused_at: Date | null;
   readonly outstanding: number;
+  /** Of those: waiting for their children. */
+  readonly blocked: number;
   readonly dead: number;
   /** Seconds since the oldest outstanding delivery fell due; null when none is due. */
   readonly late_seconds: number | null;
@@ -17,13 +19,14 @@ export interface ListedConsumer {
 const CONSUMERS = `-- list consumers
 select
   c.name, c.source, c.topic, c.registered_at, c.declared_at, c.retired_at, c.paused_at,
-  owed.outstanding, buried.dead,
+  owed.outstanding, owed.blocked, buried.dead,
   extract(epoch from nevertwice.clock() - owed.oldest)::float8 as late_seconds
 from nevertwice.consumer c
 cross join lateral (
   select
     count(*)::int as outstanding,
-    min(d.due_at) filter (where d.state <> 'leased' and d.due_at <= (select nevertwice.clock())) as oldest
+    count(*) filter (where d.state = 'blocked')::int as blocked,
+    min(d.due_at) filter (where d.state in ('waiting', 'retrying') and d.due_at <= (select nevertwice.clock())) as oldest
   from nevertwice.delivery d
   where d.consumer_id = c.id
 ) owed
