@@ -44,7 +44,7 @@ export type {
 } from "./runtime/job.ts";
 export type { RunDueOptions } from "./runtime/working.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
-export type { RunTimeSchedules, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
+export type { RunTimeSchedules, ScheduledJob, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

@@ -8,6 +8,7 @@ import { batchConsumer, consumer, type Consumer } from "./consumer.ts";
 import type { Handler } from "./face.ts";
 import { type CancelOptions, type CancelOutcome, Job, type JobHost, type JobOptions, type JobSchedule, parcel } from "./job.ts";
 import { Outcomes } from "./outcomes.ts";
+import type { SlotMessage } from "./scheduler.ts";
 import type { Schedules } from "./schedules.ts";
 import { CANCELLED } from "./working.ts";
 
@@ -51,7 +52,10 @@ export class Jobs {
     });
     const elsewhere = handler === undefined ? { elsewhere: true as const } : {};
     this.#host.add({ ...consumer(JOBS, name, rest, handler ?? notHere), ...elsewhere, ...check });
-    if (schedule !== undefined) this.#schedule(job, schedule);
+    const message: SlotMessage = (topic, value, { headers, ...options }) =>
+      this.#host.accepting.made({ ...parcel(topic, value, options), headers });
+    this.#host.schedules.addJob({ name, check: (value) => job.check(value), message });
+    if (schedule !== undefined) this.#schedule(job, schedule, message);
     return job;
   }
 
@@ -79,16 +83,13 @@ export class Jobs {
   }
 
   /** Its messages are made as the job makes its own, and their inputs checked like any other. */
-  #schedule(job: Job, { input, ...timing }: JobSchedule): void {
+  #schedule(job: Job, { input, ...timing }: JobSchedule, message: SlotMessage): void {
     const make = async (slot: Slot): Promise<unknown> => {
       const value: unknown = typeof input === "function" ? await input(slot) : (input ?? slot);
       await job.check(value);
       return value;
     };
-    const { schedules, accepting } = this.#host;
-    schedules.add(job.name, { ...timing, topic: job.name, input: make }, (name, value, { headers, ...options }) =>
-      accepting.made({ ...parcel(name, value, options), headers }),
-    );
+    this.#host.schedules.add(job.name, { ...timing, topic: job.name, input: make }, message);
   }
 }
 

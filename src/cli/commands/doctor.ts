@@ -201,7 +201,7 @@ function aboutSchedules(schedules: readonly ListedSchedule[], nowMs: number): Fi
         level: "error",
         what: "schedule stands still",
         found: `${name}: its slot of ${nextAt.toISOString()} was not taken care of`,
-        next: "Is a process running that was started with start()? Its log says why it could not.",
+        next: "Is a process running that was started with start(), and declares its job if it is of one? Its log says why it could not.",
       });
     }
   }
