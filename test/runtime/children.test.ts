@@ -200,8 +200,16 @@ describe("a job with children", () => {
         },
       } as any,
     });
+    const { passed, open } = gate();
     const parent = nt.job("checks", {}, async (_, { children }) => {
-      await Promise.all([children("good", checked, [1, 2]), children("bad", checked, [1, "two"])]);
+      const good = () => (open(), [1, 2]);
+      // The good ones are ready to be enqueued when the fault is found.
+      const bad = async () => {
+        await passed;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return [1, "two"];
+      };
+      await Promise.all([children("good", checked, good), children("bad", checked, bad)]);
     });
     const one = await parent.enqueue(null);
     await nt.start();

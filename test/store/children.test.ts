@@ -120,9 +120,10 @@ describe("a delivery that waits for its children", () => {
     await store.settle([completed(children[0] as Claimed)], "w");
     const settings: unknown[] = [];
     const client = await db.pool.connect();
-    await client.query("begin; set local synchronous_commit = off");
+    await client.query("begin");
     const reader = {
       async query(text: string, values: readonly unknown[] = []) {
+        await client.query("set local synchronous_commit = off");
         const result = await client.query(text, [...values]);
         settings.push((await client.query("show synchronous_commit")).rows[0].synchronous_commit);
         return result as any;
