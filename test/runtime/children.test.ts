@@ -397,6 +397,67 @@ describe("nobody tells the parent", () => {
     expect(results.every((result) => result === 5)).toBe(true);
   });
 
+  test("the last one expires: its parent is woken, without a look", async () => {
+    const store = await openStore(db.url, { schema: "nevertwice", logger: keepingLogger() });
+    store.children.look = async () => 0;
+    const nt = db.open({ database: store });
+    const late = nt.job("expires", {}, () => {});
+    const parent = nt.job("waits-for-expired", {}, async (_, { children }) => {
+      const [one] = await children("late", late, [1], { delayMs: 500, expireAfterMs: 1 });
+      return one?.status;
+    });
+    const one = await parent.enqueue(null);
+    await nt.pause("expires");
+    await nt.start();
+    await blocked(one.id);
+    const [child] = await childrenOf(one.id);
+    await until("it is too late", async () => {
+      const [row] = await db.rows<{ late: boolean }>(
+        "select expires_at < clock_timestamp() as late from nevertwice.delivery where message_id = $1",
+        [child?.id],
+      );
+      return row?.late === true;
+    });
+    await nt.resume("expires");
+    expect(await one.result()).toBe("cancelled");
+  });
+
+  // Woken too early it looks at its children, finds one outstanding, and waits again; that one ends in between, and whoever ended it
+  // asks while the parent is still claimed.
+  test("the last one ends between the parent's look and its waiting: it asks itself", async () => {
+    const store = await openStore(db.url, { schema: "nevertwice", logger: keepingLogger() });
+    store.children.look = async () => 0;
+    const { passed, open } = gate();
+    const { wake, block } = store.children;
+    let asked = 0;
+    let blocks = 0;
+    store.children.wake = async (parents) => {
+      const woken = await wake.call(store.children, parents);
+      asked++;
+      return woken;
+    };
+    store.children.block = async (...words) => {
+      if (++blocks === 2) {
+        const before = asked;
+        open();
+        await until("the child has ended, and its end was told", () => asked > before);
+      }
+      return block.apply(store.children, words);
+    };
+    const nt = db.open({ database: store });
+    const { sum } = sums(nt, "crossing", async (n) => (await passed, n));
+    const one = await sum.enqueue([5]);
+    await nt.start();
+    await blocked(one.id);
+    await until("its own question was asked", () => asked > 0);
+    await db.rows("update nevertwice.delivery set state = 'waiting', due_at = clock_timestamp() where message_id = $1", [
+      one.id,
+    ]);
+    await store.hint("test");
+    expect(await one.result()).toBe(5);
+    expect(blocks).toBe(2);
+  });
+
   test("whoever has no parent asks nothing", async () => {
     const { store, asked } = await silent(true);
     const nt = db.open({ database: store });
