@@ -6,7 +6,15 @@ import { checkName, JOBS } from "../core/topic.ts";
 import type { Accepting } from "./accepting.ts";
 import { batchConsumer, consumer, type Consumer } from "./consumer.ts";
 import type { Handler } from "./face.ts";
-import { type CancelOptions, type CancelOutcome, Job, type JobHost, type JobOptions, type JobSchedule, parcel } from "./job.ts";
+import {
+  type CancelOptions,
+  type CancelOutcome,
+  Job,
+  type JobHost,
+  type JobOptions,
+  type JobSchedule,
+  parcel,
+} from "./job.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { SlotMessage } from "./scheduler.ts";
 import type { Schedules } from "./schedules.ts";

@@ -125,7 +125,12 @@ export class Scheduler {
     const { clock, store, own, jobs, logger } = this.#host;
     const began = clock.monotonic();
     for (const [name, until] of this.#resting) if (until <= began) this.#resting.delete(name);
-    const looked = await store.look({ own: [...own.values()], jobs: [...jobs.keys()], except: [...this.#resting.keys()], all: this.#all });
+    const looked = await store.look({
+      own: [...own.values()],
+      jobs: [...jobs.keys()],
+      except: [...this.#resting.keys()],
+      all: this.#all,
+    });
     this.#all = false;
     let waitMs = looked.more ? 0 : (looked.waitMs ?? LONGEST_MS);
     for (const one of looked.due) {

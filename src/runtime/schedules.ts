@@ -41,7 +41,8 @@ export interface SetScheduleOptions<Input = unknown> extends ScheduleTiming {
 }
 
 /** A job as `set` needs it. */
-export type ScheduledJob<Input> = Pick<Job<any, any, any>, "name" | "check"> & Partial<Pick<Job<Input, any, any>, "enqueue">>;
+export type ScheduledJob<Input> = Pick<Job<any, any, any>, "name" | "check"> &
+  Partial<Pick<Job<Input, any, any>, "enqueue">>;
 
 const OPTIONS = ["cron", "zone", "missed", "jitterMs", "topic", "input"] as const;
 /** Who hints that a schedule was changed: workers need not look. */
@@ -180,7 +181,16 @@ export class Schedules {
 
   #made(store: Store): Scheduler {
     const { clock, logger, cron, message, hint } = this.#host;
-    return new Scheduler({ store: store.schedules, clock, logger, cron, own: this.#own, jobs: this.#jobs, message, hint });
+    return new Scheduler({
+      store: store.schedules,
+      clock,
+      logger,
+      cron,
+      own: this.#own,
+      jobs: this.#jobs,
+      message,
+      hint,
+    });
   }
 
   #declaration(name: string, origin: Origin, options: ScheduleOptions): ScheduleDeclaration {

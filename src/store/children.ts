@@ -181,11 +181,10 @@ export class PostgresChildren implements ChildrenStore {
   }
 
   async group(claim: Claim, consumer: string, name: string): Promise<Group | undefined> {
-    const { rows } = await this.#run<{ job: string; ids: string[]; outstanding: boolean; result_bytes: number }>(GROUP, [
-      claim.messageId,
-      consumer,
-      PREFIX + name,
-    ]);
+    const { rows } = await this.#run<{ job: string; ids: string[]; outstanding: boolean; result_bytes: number }>(
+      GROUP,
+      [claim.messageId, consumer, PREFIX + name],
+    );
     return rows.map(({ result_bytes: resultBytes, ...rest }) => ({ ...rest, resultBytes }))[0];
   }
 
@@ -228,7 +227,7 @@ export class PostgresChildren implements ChildrenStore {
   }
 
   async look(consumers: readonly string[]): Promise<number> {
-    for (let woken = 0; ; ) {
+    for (let woken = 0; ;) {
       const values = [texts(consumers), defaults.childrenLookMs, MOST_LOOKED];
       const { rows } = await this.#run<{ ended: boolean }>(LOOK, values);
       woken += rows.filter((row) => row.ended).length;

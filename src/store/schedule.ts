@@ -175,7 +175,8 @@ export class PostgresSchedules implements ScheduleStore {
     const values = [name, origin, topic, cron, zone, missed, jitterMs, input, definition];
     if ((await this.#connections.run(DECLARE, values)).rows.length > 0) return "declared";
     const there = await originOf(this.#reader, name);
-    if (there !== undefined && (there === "code") !== (origin === "code")) throw fault("NT_SCHEDULE_ORIGIN", { got: named(name, there) });
+    if (there !== undefined && (there === "code") !== (origin === "code"))
+      throw fault("NT_SCHEDULE_ORIGIN", { got: named(name, there) });
     return "outdated";
   }
 

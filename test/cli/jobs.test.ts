@@ -76,7 +76,9 @@ describe("a schedule of a job on the command line", () => {
     );
     const set = (...more: string[]) =>
       commandLine(["schedule", "set", "night", "--cron", "0 2 * * *", "--zone", "Europe/Berlin", ...more]);
-    expect((await set("--job", "nightly", "--input", '{"n": 2}', "--config", config)).err).toMatch(/NT_JOB_INPUT[\s\S]*nightly: n: not one/);
+    expect((await set("--job", "nightly", "--input", '{"n": 2}', "--config", config)).err).toMatch(
+      /NT_JOB_INPUT[\s\S]*nightly: n: not one/,
+    );
     expect((await set("--job", "nobody")).err).toContain("NT_NOT_FOUND");
     expect((await set("--job", "nightly", "--input", "{")).err).toContain("NT_USAGE");
     expect((await set("--job", "nightly", "--missed", "al")).err).toContain("NT_OPTION");
@@ -114,7 +116,9 @@ describe("a job that waits for its children, on the command line", () => {
     expect((await commandLine(["list", "--topic", "book"])).out).toContain("1 waits for its children");
     expect((await commandLine(["doctor"])).out).toMatch(/children: book: 1 delivery waits for its children/);
     const [first] = await db.rows<{ id: string }>("select id from nevertwice.message where topic = 'page' limit 1");
-    expect((await commandLine(["show", first?.id ?? ""])).out).toContain(`child      of ${one.id}, one of its \`pages\``);
+    expect((await commandLine(["show", first?.id ?? ""])).out).toContain(
+      `child      of ${one.id}, one of its \`pages\``,
+    );
     // Nobody looks at it: no worker declares its consumer.
     await nt.stop();
     await db.rows("update nevertwice.delivery set due_at = now() - interval '5 minutes' where state = 'blocked'");

@@ -18,16 +18,18 @@ function gate(): { passed: Promise<void>; open: () => void } {
 }
 
 const standing = async (id: string) =>
-  (await db.rows<{ state: string; attempts: number }>(
-    "select state, attempts::int from nevertwice.delivery where message_id = $1",
-    [id],
-  ))[0];
+  (
+    await db.rows<{ state: string; attempts: number }>(
+      "select state, attempts::int from nevertwice.delivery where message_id = $1",
+      [id],
+    )
+  )[0];
 const blocked = (id: string) => until("it waits", async () => (await standing(id))?.state === "blocked");
 const history = async (id: string) =>
-  (await db.rows<{ outcome: string; error: string | null; attempt: number }>(
+  await db.rows<{ outcome: string; error: string | null; attempt: number }>(
     "select outcome, error, attempt::int from nevertwice.attempt where message_id = $1 order by ended_at",
     [id],
-  ));
+  );
 const childrenOf = (id: string, group = "%") =>
   db.rows<{ id: string; topic: string; tenant: string; priority: number | null }>(
     `select m.id, m.topic, m.tenant, d.priority::int as priority
@@ -149,7 +151,10 @@ describe("a job with children", () => {
     });
     const one = await sum.enqueue([1, 2, 3]);
     await nt.start();
-    await expect(one.result()).rejects.toMatchObject({ code: "NT_JOB_DEAD", got: expect.stringContaining("NT_CHILD_ENDED") });
+    await expect(one.result()).rejects.toMatchObject({
+      code: "NT_JOB_DEAD",
+      got: expect.stringContaining("NT_CHILD_ENDED"),
+    });
     expect((await history(one.id)).map((row) => row.outcome)).toEqual(["interrupted", "dead"]);
     broken = false;
     const [, dead] = await childrenOf(one.id);
@@ -213,7 +218,10 @@ describe("a job with children", () => {
     });
     const one = await parent.enqueue(null);
     await nt.start();
-    await expect(one.result()).rejects.toMatchObject({ code: "NT_JOB_DEAD", got: expect.stringContaining("expected a number") });
+    await expect(one.result()).rejects.toMatchObject({
+      code: "NT_JOB_DEAD",
+      got: expect.stringContaining("expected a number"),
+    });
     expect(await childrenOf(one.id)).toEqual([]);
   });
 
@@ -263,7 +271,11 @@ describe("a job with children", () => {
     const { sum, child } = sums(nt, "many", (n) => n);
     const parent = nt.job<number, number>("counts", {}, async (n, { children }) => {
       const none = await children("none", child, []);
-      const outcomes = await children("all", child, Array.from({ length: n }, (_, i) => i));
+      const outcomes = await children(
+        "all",
+        child,
+        Array.from({ length: n }, (_, i) => i),
+      );
       return none.length + outcomes.filter((one, i) => one.status === "completed" && one.result === i).length;
     });
     await nt.start();
@@ -450,9 +462,10 @@ describe("nobody tells the parent", () => {
     await nt.start();
     await blocked(one.id);
     await until("its own question was asked", () => asked > 0);
-    await db.rows("update nevertwice.delivery set state = 'waiting', due_at = clock_timestamp() where message_id = $1", [
-      one.id,
-    ]);
+    await db.rows(
+      "update nevertwice.delivery set state = 'waiting', due_at = clock_timestamp() where message_id = $1",
+      [one.id],
+    );
     await store.hint("test");
     expect(await one.result()).toBe(5);
     expect(blocks).toBe(2);
@@ -482,7 +495,11 @@ describe("a parent is cancelled while it waits", () => {
       aborted++;
     });
     const branch = nt.job<number, void>("cut-branch", {}, async (n, { children }) => {
-      await children("leaves", leaf, Array.from({ length: n }, (_, i) => i));
+      await children(
+        "leaves",
+        leaf,
+        Array.from({ length: n }, (_, i) => i),
+      );
     });
     const root = nt.job<number, void>("cut-root", {}, async (n, { children }) => {
       await children("branches", branch, [n, n]);
@@ -498,7 +515,10 @@ describe("a parent is cancelled while it waits", () => {
     expect(await one.cancel("enough of all", { children: true })).toBe("cancelled");
     await until("they are told", () => aborted === 4);
     for (const { id } of branches) {
-      expect((await history(id)).at(-1)).toMatchObject({ outcome: "cancelled", error: "cancelled with its parent: enough of all" });
+      expect((await history(id)).at(-1)).toMatchObject({
+        outcome: "cancelled",
+        error: "cancelled with its parent: enough of all",
+      });
       for (const leafOf of await childrenOf(id)) expect(await standing(leafOf.id)).toBeUndefined();
     }
     expect(await nt.cancel(one.id, { children: true })).toBe("cancelled");

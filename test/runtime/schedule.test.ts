@@ -525,7 +525,8 @@ describe("of a job, at run time", () => {
     const got: number[] = [];
     nt.job(name, { input: numbers }, ({ n }) => void got.push(n));
     await nt.start();
-    const refused = () => logger.lines.some(({ fields }) => String((fields as { error?: unknown }).error).includes("NT_JOB_INPUT"));
+    const refused = () =>
+      logger.lines.some(({ fields }) => String((fields as { error?: unknown }).error).includes("NT_JOB_INPUT"));
     await until("it is refused", refused);
     expect(await jobs(name)).toEqual([]);
     await nt.schedules.set(name, { ...everySecond, job: name, input: { n: 1 } });
@@ -552,7 +553,12 @@ describe("of a job, at run time", () => {
     expect(await store.schedules.decide(decided, [])).toBeUndefined();
     // The older one's statement has no jobs.
     for (const jobs of [undefined, ["another"]] as const) {
-      const looked = await store.schedules.look({ own: [], except: [], all: true, ...(jobs === undefined ? {} : { jobs }) });
+      const looked = await store.schedules.look({
+        own: [],
+        except: [],
+        all: true,
+        ...(jobs === undefined ? {} : { jobs }),
+      });
       expect(looked.due.filter((due) => due.name === name)).toEqual([]);
     }
     const looked = await store.schedules.look({ own: [], except: [], all: true, jobs: [name] });

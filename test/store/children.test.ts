@@ -159,7 +159,9 @@ describe("to wait", () => {
     const [name, child] = [await stores.consumer(store), await stores.consumer(store)];
     const parent = await stores.one(store, name);
     // The second group of this name is refused, after the children of the first were written.
-    await expect(block(store, parent, [group("g", child, parent, 3), group("g", child, parent, 1)])).rejects.toMatchObject({
+    await expect(
+      block(store, parent, [group("g", child, parent, 3), group("g", child, parent, 1)]),
+    ).rejects.toMatchObject({
       code: "23505",
     });
     expect(await claim(store, child)).toEqual([]);
@@ -205,7 +207,10 @@ describe("a key that is unique for a while", () => {
     const one = await job.enqueue(1, { key: "k", unique: unique("replace") });
     await db.rows("update nevertwice.delivery set state = 'blocked' where message_id = $1", [one.id]);
     for (const onConflict of ["replace", "reschedule"] as const) {
-      expect(await job.enqueue(2, { key: "k", unique: unique(onConflict) })).toMatchObject({ kind: "ignored", id: one.id });
+      expect(await job.enqueue(2, { key: "k", unique: unique(onConflict) })).toMatchObject({
+        kind: "ignored",
+        id: one.id,
+      });
     }
     expect((await job.enqueue(2, { key: "k", unique: { while: "waiting" } })).kind).toBe("accepted");
     await db.rows("delete from nevertwice.delivery where message_id = $1", [one.id]);

@@ -19,7 +19,8 @@ const TIMING = ["cron", "zone", "missed", "jitter-ms", "job", "topic", "input"] 
 export const scheduleCommand: Command = {
   name: "schedule",
   usage: "schedule list | schedule pause|resume|remove <name> | schedule set <name> --cron <expression> --zone <zone>",
-  about: "the schedules and when they are next; hold one, let it go on, end one that no code declares; set one at run time",
+  about:
+    "the schedules and when they are next; hold one, let it go on, end one that no code declares; set one at run time",
   flags: {
     cron: { type: "string", value: "expression", about: "set: when, as '0 2 * * *'" },
     zone: { type: "string", value: "zone", about: "set: where, as Europe/Berlin" },
@@ -56,7 +57,10 @@ export const scheduleCommand: Command = {
       await store.hint(CHANGED);
     });
     if (isSet(given, "json")) console.log(JSON.stringify({ schedule: name, done: verb }));
-    else console.log(`${plain(name)}: ${{ set: "set", pause: "paused", resume: "resumed", remove: "removed", list: "" }[verb]}`);
+    else
+      console.log(
+        `${plain(name)}: ${{ set: "set", pause: "paused", resume: "resumed", remove: "removed", list: "" }[verb]}`,
+      );
     return 0;
   },
 };
@@ -75,7 +79,9 @@ async function set(given: Given, store: Store, name: string): Promise<void> {
     jitterMs,
     ...(missed === undefined ? {} : { missed }),
     ...(topic === undefined ? {} : { topic }),
-    ...(job === undefined ? {} : { job: check === undefined ? job : { name: job, check: async (value) => check(value) } }),
+    ...(job === undefined
+      ? {}
+      : { job: check === undefined ? job : { name: job, check: async (value) => check(value) } }),
     ...(input === undefined ? {} : { input: parsed(input) }),
   });
 }

@@ -40,7 +40,10 @@ function bodyText(body: Buffer): string | { base64: string } {
   return Buffer.from(text, "utf8").equals(body) ? text : { base64: body.toString("base64") };
 }
 
-function print({ message, duplicates, deliveries, attempts, notes, children, steps }: ShownMessage, withBody: boolean): void {
+function print(
+  { message, duplicates, deliveries, attempts, notes, children, steps }: ShownMessage,
+  withBody: boolean,
+): void {
   const line = (name: string, value: unknown): void => console.log(`  ${name.padEnd(10)} ${plain(shown(value))}`);
   console.log(coloured("bold", `message ${message.id}`));
   line("source", message.source);
