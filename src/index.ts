@@ -29,8 +29,10 @@ export type {
   StepTools,
   Tx,
 } from "./runtime/face.ts";
+export { allCompleted, type AskChildren, type ChildOutcome, type ChildrenOptions } from "./runtime/children-face.ts";
 export type { BatchContext, BatchHandler, BatchMember, BatchOptions } from "./runtime/batch-face.ts";
 export type {
+  CancelOptions,
   CancelOutcome,
   Enqueued,
   EnqueueOptions,
@@ -42,7 +44,7 @@ export type {
 } from "./runtime/job.ts";
 export type { RunDueOptions } from "./runtime/working.ts";
 export type { EventOf, Inbox, Receive } from "./runtime/inbox.ts";
-export type { RunTimeSchedules, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
+export type { RunTimeSchedules, ScheduledJob, ScheduleOptions, SetScheduleOptions } from "./runtime/schedules.ts";
 export type { RawRequest, RawResponse } from "./runtime/request.ts";
 
 /** See {@link Runtime}: the same, with PostgreSQL underneath. */

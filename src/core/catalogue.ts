@@ -209,6 +209,16 @@ export const catalogue = {
     next: "It goes on. Ask for its result again.",
     canRetry: true,
   },
+  NT_CHILDREN: {
+    expected: "children of one job a group, each group under a name of its own",
+    next: "Correct the handler; its delivery is kept.",
+    canRetry: false,
+  },
+  NT_CHILD_ENDED: {
+    expected: "each child to complete",
+    next: "See `nevertwice show <id>`; once mended, `nevertwice replay` the child, and its parent after it.",
+    canRetry: false,
+  },
   NT_SEND_TX: {
     expected:
       "`tx` to be a transaction that has begun, as pg, postgres.js, Drizzle, Kysely, Knex, TypeORM or Prisma hand it over",

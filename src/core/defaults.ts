@@ -62,6 +62,15 @@ export const defaults = {
   outcomePollMostMs: 500,
   /** A delivery whose step is paused looks again within this time: so soon after a confirmation everything goes on. */
   pausedStepMs: 30_000,
+  /**
+   * A delivery that waits for its children is looked at so often, should nobody have told that they have ended, and a worker looks
+   * for such this often: half a minute together, with what a worker sleeps.
+   */
+  childrenLookMs: 20_000,
+  childrenPollMs: 5_000,
+  /** Children of one group at most, and what their results are together: more than that no handler should hold at once. */
+  childrenMost: 10_000,
+  childrenResultBytes: 67_108_864,
   /** A slot of a schedule that is decided later than this was missed. As long as a deploy, or a failover, may take. */
   scheduleGraceMs: 300_000,
   /** So many slots at most are made up for at once, the latest ones; the log tells how many were left out. */

@@ -5,6 +5,7 @@ import { BatchExecution } from "./batch.ts";
 import { type Ended, Execution, type ExecutionHost } from "./execution.ts";
 import type { Leases } from "./leases.ts";
 import type { Item, Line } from "./line.ts";
+import type { Parents } from "./parents.ts";
 import type { Settler } from "./settler.ts";
 import type { Takeovers } from "./takeovers.ts";
 import type { UnderWay } from "./under-way.ts";
@@ -18,7 +19,10 @@ interface Parts {
   readonly settler: Settler;
   readonly underWay: UnderWay;
   readonly takeovers: Takeovers;
+  readonly parents: Parents;
   readonly alarm: Alarm;
+  /** Children were enqueued. */
+  onBlocked(): void;
 }
 
 /** Starts what was claimed as slots come free, and sees each execution to its settlement. */
@@ -78,9 +82,14 @@ export class Dispatcher {
   }
 
   /** It never ran. */
-  endUnrun(settlement: Settlement): void {
-    const { settler, leases, underWay } = this.#parts;
-    underWay.track(settler.settle(settlement).then(() => leases.release(settlement)));
+  endUnrun(claimed: Claimed, how: Pick<Settlement, "outcome" | "error">): void {
+    const { settler, leases, underWay, parents } = this.#parts;
+    underWay.track(
+      settler.settle({ ...claimed, ...how }).then((settled) => {
+        leases.release(claimed);
+        if (settled && how.outcome !== "interrupted") parents.childEnded(claimed.message);
+      }),
+    );
   }
 
   endAlone(claimed: Claimed): void {
@@ -133,17 +142,26 @@ export class Dispatcher {
   }
 
   async #settle(line: Line, ended: Ended, item: Item): Promise<void> {
-    const { leases, settler, alarm } = this.#parts;
+    const { leases, settler, alarm, parents } = this.#parts;
     this.ran++;
     if (ended.kind === "again") return this.#again(line, { ...item.claimed, ...ended.claim }, item);
     this.endAlone(item.claimed);
     if (ended.kind === "superseded") await settler.recordSuperseded(ended.settlement);
+    let final = ended.kind === "settled-in-tx";
     if (ended.kind === "settle") {
+      const { outcome, delayMs } = ended.settlement;
       const settled = await settler.settle(ended.settlement);
-      if (settled && ended.settlement.delayMs !== undefined) alarm.ringIn(ended.settlement.delayMs);
+      if (settled && delayMs !== undefined) alarm.ringIn(delayMs);
+      final = settled && outcome !== "retry" && outcome !== "interrupted";
     }
     leases.release(item.claimed);
     line.done();
+    if (final) parents.childEnded(item.claimed.message);
+    if (ended.kind === "blocked") {
+      this.#parts.onBlocked();
+      // Its last child may have ended between the look at it and now.
+      parents.wake(item.claimed.messageId);
+    }
   }
 
   /** Under its new claim, alone. */

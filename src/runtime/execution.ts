@@ -3,6 +3,7 @@ import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { Claim, Claimed, Settlement, Store } from "../core/ports/store.ts";
 import { JOBS } from "../core/topic.ts";
+import { Children } from "./children.ts";
 import { HandlerTx, RunAgainAlone } from "./handler-tx.ts";
 import type { Consumer } from "./consumer.ts";
 import { eventOf } from "./event.ts";
@@ -20,6 +21,9 @@ export interface ExecutionHost {
   readonly random: Random;
   readonly logger: Logger;
   readonly pause: Pause;
+  /** Who this process is. */
+  readonly worker: string;
+  readonly leaseMs: number;
 }
 
 /** How an execution ended, before anything is settled. */
@@ -28,6 +32,8 @@ export type Ended =
   /** To be settled apart: no effects, or effects rolled back. */
   | { readonly kind: "settle"; readonly settlement: Settlement }
   | { readonly kind: "superseded"; readonly settlement: Settlement }
+  /** It waits for its children, which have been enqueued. */
+  | { readonly kind: "blocked" }
   | { readonly kind: "again"; readonly claim: Claim }
   /** Nothing is known: left to the claim loop. */
   | { readonly kind: "left" };
@@ -43,6 +49,7 @@ export class Execution {
   readonly #host: ExecutionHost;
   readonly #tx: HandlerTx;
   #steps: Steps | undefined;
+  #children: Children | undefined;
   readonly #reruns: number;
   readonly #began: number;
   #result: string | undefined;
@@ -96,9 +103,10 @@ export class Execution {
       if (this.#abortReason !== undefined) throw this.#abortReason;
       this.#tx.checkUsable();
       this.#steps?.check();
+      this.#children?.check();
     } catch (error) {
       failed = true;
-      failure = this.#steps?.ended ?? this.#abortReason ?? this.#tx.refusal ?? error;
+      failure = this.#steps?.ended ?? this.#children?.ended ?? this.#abortReason ?? this.#tx.refusal ?? error;
     }
     onHandled();
     void this.#finish(failed, failure).then(this.#resolveEnded, (error: unknown) => {
@@ -137,6 +145,7 @@ export class Execution {
     const makeSteps = (): Steps => new Steps(this.#host, claimed, consumer.name, tx, (): AbortSignal => this.#signal());
     const step = (): Steps => (this.#steps ??= makeSteps());
     const notes = (): Notes => (this.#notes ??= new Notes(this.#host, claimed));
+    const children = (): Children => (this.#children ??= new Children(this.#host, claimed, consumer.name));
     const signal = (): AbortSignal => this.#signal();
     return {
       get message() {
@@ -150,6 +159,7 @@ export class Execution {
         return step();
       },
       send: (topic, payload, options) => tx.send(topic, payload, options),
+      children: (name, job, inputs, options) => children().ask(name, job, inputs, options),
       get signal() {
         return signal();
       },
@@ -179,7 +189,17 @@ export class Execution {
     if (isFault(failure, "NT_CLAIM_LOST")) {
       return { kind: "superseded", settlement: this.#settlement("interrupted", failure) };
     }
+    if (this.#children !== undefined && failure === this.#children.ended) return this.#block(this.#children);
     return { kind: "settle", settlement: this.#failed(failure) };
+  }
+
+  async #block(children: Children): Promise<Ended> {
+    try {
+      return await children.block(this.#settlement("interrupted"));
+    } catch (error) {
+      // Rolled back: nothing was enqueued.
+      return { kind: "settle", settlement: this.#failed(error) };
+    }
   }
 
   #failed(failure: unknown): Settlement {

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from "../core/backoff.ts";
+import type { AskChildren } from "./children-face.ts";
 import type { Clock, Random } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/logger.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
@@ -68,6 +69,8 @@ export interface HandlerContext {
   readonly step: Step;
   /** Sends to a topic of our own; leaves only if this delivery completes. */
   readonly send: (topic: string, payload: unknown, options?: SendOptions) => Promise<Sent>;
+  /** Hands work to jobs and waits for them without holding anything. */
+  readonly children: AskChildren;
   /** Aborted on timeout, lost lease and shutdown. */
   readonly signal: AbortSignal;
   /**

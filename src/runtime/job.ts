@@ -58,12 +58,17 @@ export interface Enqueued<Result> {
   /** See `Jobs.result`. */
   result(options?: ResultOptions): Promise<Result>;
   /** See `Jobs.cancel`. */
-  cancel(reason?: string): Promise<CancelOutcome>;
+  cancel(reason?: string, options?: CancelOptions): Promise<CancelOutcome>;
 }
 
 export interface ResultOptions {
   /** @default 60000 */
   readonly timeoutMs?: number;
+}
+
+export interface CancelOptions {
+  /** Whether the children of the job are cancelled too, and theirs. @default false: they go on */
+  readonly children?: boolean;
 }
 
 /** `cancelled`: it has ended now, and if it was running it settles nothing. The others: it had ended so before. */
@@ -72,7 +77,7 @@ export type CancelOutcome = "cancelled" | "completed" | "dead" | "unknown";
 export interface JobHost {
   put(parcels: readonly Parcel[], tx: OutboxTx | undefined): Promise<readonly Put[]>;
   result(id: string, options: ResultOptions | undefined): Promise<unknown>;
-  cancel(id: string, reason: string | undefined): Promise<CancelOutcome>;
+  cancel(id: string, reason: string | undefined, options: CancelOptions | undefined): Promise<CancelOutcome>;
 }
 
 const OPTIONS = ["key", "tx", "delayMs", "runAt", "priority", "expireAfterMs", "tenant", "unique"] as const;
@@ -140,7 +145,7 @@ export class Job<Input = any, Result = unknown, Checked = Input> {
     return {
       id,
       result: (options) => this.#host.result(id, options) as Promise<Result>,
-      cancel: (reason) => this.#host.cancel(id, reason),
+      cancel: (reason, options) => this.#host.cancel(id, reason, options),
     };
   }
 

@@ -1,4 +1,4 @@
-import { fault } from "../core/errors.ts";
+import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Store } from "../core/ports/store.ts";
 import type { Slot } from "../core/schedule.ts";
@@ -6,8 +6,17 @@ import { checkName, JOBS } from "../core/topic.ts";
 import type { Accepting } from "./accepting.ts";
 import { batchConsumer, consumer, type Consumer } from "./consumer.ts";
 import type { Handler } from "./face.ts";
-import { type CancelOutcome, Job, type JobHost, type JobOptions, type JobSchedule, parcel } from "./job.ts";
+import {
+  type CancelOptions,
+  type CancelOutcome,
+  Job,
+  type JobHost,
+  type JobOptions,
+  type JobSchedule,
+  parcel,
+} from "./job.ts";
 import { Outcomes } from "./outcomes.ts";
+import type { SlotMessage } from "./scheduler.ts";
 import type { Schedules } from "./schedules.ts";
 import { CANCELLED } from "./working.ts";
 
@@ -18,6 +27,8 @@ export interface JobsHost {
   readonly schedules: Schedules;
   add(one: Consumer): void;
   remove(name: string): void;
+  /** Something is due. */
+  hint(): void;
   /** An execution in this process may have been ended by hand. */
   checkClaims(): void;
 }
@@ -34,7 +45,7 @@ export class Jobs {
     this.#jobHost = {
       put: (parcels, tx) => host.accepting.putMany(parcels, tx),
       result: (id, { timeoutMs = 60_000 } = {}) => this.#outcomes.result(id, timeoutMs),
-      cancel: (id, reason) => this.cancel(id, reason),
+      cancel: (id, reason, options) => this.cancel(id, reason, options),
     };
   }
 
@@ -49,13 +60,18 @@ export class Jobs {
     });
     const elsewhere = handler === undefined ? { elsewhere: true as const } : {};
     this.#host.add({ ...consumer(JOBS, name, rest, handler ?? notHere), ...elsewhere, ...check });
-    if (schedule !== undefined) this.#schedule(job, schedule);
+    const message: SlotMessage = (topic, value, { headers, ...options }) =>
+      this.#host.accepting.made({ ...parcel(topic, value, options), headers });
+    this.#host.schedules.addJob({ name, check: (value) => job.check(value), message });
+    if (schedule !== undefined) this.#schedule(job, schedule, message);
     return job;
   }
 
-  async cancel(id: string, reason = "by hand"): Promise<CancelOutcome> {
+  async cancel(id: string, reason = "by hand", options: CancelOptions = {}): Promise<CancelOutcome> {
+    checkOptions("cancel()", options, ["children"]);
     const store = await this.#host.ready();
-    const { cancelled, ran } = await store.cancel(id, reason);
+    const { cancelled, ran, parents } = await store.cancel(id, reason, options.children);
+    if (parents.length > 0 && (await store.children.wake(parents)) > 0) this.#host.hint();
     if (ran) {
       this.#host.checkClaims();
       await store.hint(CANCELLED);
@@ -75,16 +91,13 @@ export class Jobs {
   }
 
   /** Its messages are made as the job makes its own, and their inputs checked like any other. */
-  #schedule(job: Job, { input, ...timing }: JobSchedule): void {
+  #schedule(job: Job, { input, ...timing }: JobSchedule, message: SlotMessage): void {
     const make = async (slot: Slot): Promise<unknown> => {
       const value: unknown = typeof input === "function" ? await input(slot) : (input ?? slot);
       await job.check(value);
       return value;
     };
-    const { schedules, accepting } = this.#host;
-    schedules.add(job.name, { ...timing, topic: job.name, input: make }, (name, value, { headers, ...options }) =>
-      accepting.made({ ...parcel(name, value, options), headers }),
-    );
+    this.#host.schedules.add(job.name, { ...timing, topic: job.name, input: make }, message);
   }
 }
 

@@ -25,7 +25,7 @@ import type {
 } from "./face.ts";
 import { Hints } from "./hints.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
-import type { CancelOutcome, Job, JobOptions } from "./job.ts";
+import type { CancelOptions, CancelOutcome, Job, JobOptions } from "./job.ts";
 import { Jobs } from "./jobs.ts";
 import { type OpenStore, Opening, OPTIONS } from "./opening.ts";
 import { type Readiness, readiness } from "./readiness.ts";
@@ -95,6 +95,7 @@ export class Runtime {
       schedules: this.#schedules,
       add: (one) => this.#add(one),
       remove: (name) => this.consumers.delete(name),
+      hint: () => this.#hint(),
       checkClaims: () => this.#working.worker?.checkClaims(),
     });
     const { retainDays = defaults.retainDays, leaseMs = defaults.leaseMs } = options;
@@ -186,10 +187,12 @@ export class Runtime {
 
   /**
    * Ends what is outstanding of a message or job, waiting or running, in any process. Its execution, if there is one, is told
-   * by its `signal`, and what it wrote through `tx` is rolled back. What is being committed meanwhile is completed.
+   * by its `signal`, and what it wrote through `tx` is rolled back. What is being committed meanwhile is completed. Its children
+   * go on, unless they are to be cancelled with it.
    */
-  cancel(id: string, options: { readonly reason?: string } = {}): Promise<CancelOutcome> {
-    return this.#jobs.cancel(id, options.reason);
+  cancel(id: string, options: { readonly reason?: string } & CancelOptions = {}): Promise<CancelOutcome> {
+    const { reason, ...rest } = options;
+    return this.#jobs.cancel(id, reason, rest);
   }
 
   /** Stops the claims for a consumer or job, in all processes; what it has is kept. Throws NT_NOT_FOUND. */

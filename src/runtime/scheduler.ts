@@ -37,12 +37,21 @@ export interface Own {
   readonly message: SlotMessage;
 }
 
+/** A job that this process declares: its inputs are checked, and its messages made, as where it is enqueued. */
+export interface SlotJob {
+  readonly name: string;
+  /** Throws where the job's schema refuses an input. */
+  check(input: unknown): Promise<unknown>;
+  readonly message: SlotMessage;
+}
+
 export interface SchedulerHost {
   readonly store: ScheduleStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly cron: CronPort;
   readonly own: ReadonlyMap<string, Own>;
+  readonly jobs: ReadonlyMap<string, SlotJob>;
   /** For the schedules of the API. */
   readonly message: SlotMessage;
   /** Called after each commit that made something due. */
@@ -113,10 +122,15 @@ export class Scheduler {
 
   /** Decides all that is due; how long to sleep then. */
   async #round(): Promise<number> {
-    const { clock, store, own, logger } = this.#host;
+    const { clock, store, own, jobs, logger } = this.#host;
     const began = clock.monotonic();
     for (const [name, until] of this.#resting) if (until <= began) this.#resting.delete(name);
-    const looked = await store.look({ own: [...own.values()], except: [...this.#resting.keys()], all: this.#all });
+    const looked = await store.look({
+      own: [...own.values()],
+      jobs: [...jobs.keys()],
+      except: [...this.#resting.keys()],
+      all: this.#all,
+    });
     this.#all = false;
     let waitMs = looked.more ? 0 : (looked.waitMs ?? LONGEST_MS);
     for (const one of looked.due) {
@@ -134,7 +148,7 @@ export class Scheduler {
 
   /** When its next slot is. */
   async #decide(due: DueSchedule, nowMs: number): Promise<number> {
-    const { clock, store, logger, own, cron } = this.#host;
+    const { clock, store, logger, own, jobs, cron } = this.#host;
     const began = clock.monotonic();
     const { name } = due;
     const { taken, leftOut, decidedMs, nextMs, setBack } = decide(due, times(due, cron), {
@@ -146,17 +160,20 @@ export class Scheduler {
     if (setBack)
       logger.warn({ schedule: name, decidedTo: new Date(due.decidedMs) }, "the database's clock was set back");
     const made = due.origin === "code" ? own.get(name) : undefined;
+    const job = due.origin === "job" ? jobs.get(due.topic) : undefined;
+    const message = made?.message ?? job?.message ?? this.#host.message;
     const arrivals: Arrival[] = [];
     for (const atMs of taken) {
       const one = slot(name, atMs, due.zone);
       const input = made === undefined ? (due.input === undefined ? one : JSON.parse(due.input)) : await made.make(one);
+      await job?.check(input);
       const delayMs = Math.max(0, atMs + jitter(name, one.at, due.jitterMs) - nowMs);
       const headers = {
         schedule: name,
         slot: one.at,
         "slot-local": `${one.localDate}T${one.localTime}${one.offset}[${one.zone}]`,
       };
-      arrivals.push((made?.message ?? this.#host.message)(due.topic, input, { key: slotKey(one), delayMs, headers }));
+      arrivals.push(message(due.topic, input, { key: slotKey(one), delayMs, headers }));
     }
     const tookMs = clock.monotonic() - began;
     // It would be refused as read too long ago, each time, and nobody would be told why.

@@ -2,12 +2,13 @@ import { checkOptions, fault } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { CronPort } from "../core/ports/cron.ts";
 import type { Logger } from "../core/ports/logger.ts";
-import type { ListedSchedule, ScheduleDeclaration } from "../core/ports/schedules.ts";
+import type { ListedSchedule, Origin, ScheduleDeclaration } from "../core/ports/schedules.ts";
 import type { Store } from "../core/ports/store.ts";
-import { type Missed, type Slot, timing } from "../core/schedule.ts";
+import { type Missed, type Slot, slot, times, timing } from "../core/schedule.ts";
 import { checkName } from "../core/topic.ts";
 import { digest, payloadJson } from "./arrival.ts";
-import { type Own, Scheduler, type SlotMessage } from "./scheduler.ts";
+import type { Job } from "./job.ts";
+import { type Own, Scheduler, type SlotJob, type SlotMessage } from "./scheduler.ts";
 
 interface ScheduleTiming {
   /** Five fields (minute, hour, day, month, weekday), or six with seconds in front. */
@@ -29,10 +30,19 @@ export interface ScheduleOptions extends ScheduleTiming {
 }
 
 /** A schedule set at run time. */
-export interface SetScheduleOptions extends ScheduleTiming {
+export interface SetScheduleOptions<Input = unknown> extends ScheduleTiming {
+  /**
+   * Enqueues this job at each slot, in place of a message to a topic: what `nt.job` returned, or its name. Its input is checked when
+   * it is set, where this process knows the job's schema, and whenever it is sent.
+   */
+  readonly job?: ScheduledJob<Input> | string;
   /** What each message holds. @default the slot */
-  readonly input?: object | string | number | boolean | null;
+  readonly input?: NoInfer<Input>;
 }
+
+/** A job as `set` needs it. */
+export type ScheduledJob<Input> = Pick<Job<any, any, any>, "name" | "check"> &
+  Partial<Pick<Job<Input, any, any>, "enqueue">>;
 
 const OPTIONS = ["cron", "zone", "missed", "jitterMs", "topic", "input"] as const;
 /** Who hints that a schedule was changed: workers need not look. */
@@ -56,12 +66,18 @@ export type RunTimeSchedules = Pick<Schedules, "set" | "remove" | "pause" | "res
 export class Schedules {
   readonly #host: SchedulesHost;
   readonly #own = new Map<string, Own & ScheduleDeclaration>();
+  readonly #jobs = new Map<string, SlotJob>();
   /** Of older deploys, as this process was told. */
   readonly #outdated = new Set<string>();
   #scheduler: Scheduler | undefined;
 
   constructor(host: SchedulesHost) {
     this.#host = host;
+  }
+
+  /** A job of this process's code: a schedule that is set at run time may name it. */
+  addJob(job: SlotJob): void {
+    this.#jobs.set(job.name, job);
   }
 
   /** Declares one in code. `message` makes its messages, where they are not plain ones. Throws as `nt.schedule`. */
@@ -84,11 +100,23 @@ export class Schedules {
 
   /**
    * Sets one at run time: makes it, or changes it. It starts now; where its expression or its zone changed, what was due before is
-   * left out. Any process that works takes care of it. Throws NT_CRON, NT_ZONE, NT_OPTION, NT_PAYLOAD, and NT_SCHEDULE_ORIGIN when
-   * code declares one of this name.
+   * left out. Any process that works takes care of it, or, of a job, any that declares the job. Throws NT_CRON, NT_ZONE, NT_OPTION,
+   * NT_PAYLOAD, NT_JOB_INPUT, NT_NOT_FOUND for a job that nobody declares, and NT_SCHEDULE_ORIGIN when code declares one of this name.
    */
-  async set(name: string, options: SetScheduleOptions): Promise<void> {
-    const declared = this.#declaration(name, "api", options);
+  async set<Input = unknown>(name: string, { job, ...options }: SetScheduleOptions<Input>): Promise<void> {
+    if (job !== undefined && options.topic !== undefined) {
+      throw fault("NT_OPTION", { expected: "a schedule's job or its topic, not both", got: "both" });
+    }
+    const to = typeof job === "string" ? job : job?.name;
+    const declared = this.#declaration(
+      name,
+      to === undefined ? "api" : "job",
+      to === undefined ? options : { ...options, topic: to },
+    );
+    const known = typeof job === "object" ? job : this.#jobs.get(to ?? "");
+    const { clock, cron } = this.#host;
+    const first = times(declared, cron).next(clock.now());
+    await known?.check(options.input ?? slot(name, first ?? clock.now(), declared.zone));
     await this.#change((store) => store.schedules.declare(declared));
   }
 
@@ -153,16 +181,30 @@ export class Schedules {
 
   #made(store: Store): Scheduler {
     const { clock, logger, cron, message, hint } = this.#host;
-    return new Scheduler({ store: store.schedules, clock, logger, cron, own: this.#own, message, hint });
+    return new Scheduler({
+      store: store.schedules,
+      clock,
+      logger,
+      cron,
+      own: this.#own,
+      jobs: this.#jobs,
+      message,
+      hint,
+    });
   }
 
-  #declaration(name: string, origin: "code" | "api", options: ScheduleOptions): ScheduleDeclaration {
+  #declaration(
+    name: string,
+    origin: Origin,
+    options: ScheduleTiming & { readonly input?: unknown },
+  ): ScheduleDeclaration {
     checkName("schedule name", name);
     checkOptions("a schedule", options, OPTIONS);
     const { cron, zone, missed, jitterMs } = timing(options, this.#host.cron);
     const topic = checkName("topic", options.topic ?? name);
     const input = options.input === undefined ? undefined : payloadJson(options.input);
-    const definition = digest(topic, cron, zone, missed, String(jitterMs), input ?? "");
+    const of = origin === "job" ? [origin] : [];
+    const definition = digest(topic, cron, zone, missed, String(jitterMs), input ?? "", ...of);
     return { name, origin, topic, cron, zone, missed, jitterMs, input, definition };
   }
 

@@ -22,6 +22,7 @@ import { Leases } from "./leases.ts";
 import type { Consumer } from "./consumer.ts";
 import { transactionPermits } from "./permits.ts";
 import { Line } from "./line.ts";
+import { Parents } from "./parents.ts";
 import { Pause } from "./pause.ts";
 import { Settler } from "./settler.ts";
 import { Takeovers } from "./takeovers.ts";
@@ -50,6 +51,7 @@ export class Worker {
   #loop: Promise<void> | undefined;
   #sweptAt = -Infinity;
   readonly #takeovers: Takeovers;
+  #lookedAt = -Infinity;
   #empty = 0;
   #roundAt = 0;
 
@@ -69,7 +71,9 @@ export class Worker {
       settler: this.#settler,
       underWay: this.#underWay,
       takeovers: this.#takeovers,
+      parents: new Parents({ ...host, hint: () => host.hint(), track: (work) => this.#underWay.track(work) }),
       alarm: this.#alarm,
+      onBlocked: () => host.hint(),
     });
     const transactions = transactionPermits<Lanes>(consumers.length);
     for (const consumer of consumers) {
@@ -124,7 +128,7 @@ export class Worker {
     this.#alarm.ring();
     await this.#loop;
     const unstarted = [...this.#lines.values()].flatMap((line) => line.clear());
-    for (const { claimed } of unstarted) this.#dispatcher.endUnrun({ ...claimed, outcome: "interrupted" });
+    for (const { claimed } of unstarted) this.#dispatcher.endUnrun(claimed, { outcome: "interrupted" });
     const cancel = this.#clock.after(deadlineMs, () => {
       for (const line of this.#lines.values()) line.lanes.hurry();
       this.#dispatcher.abort(fault("NT_SHUTDOWN", { got: `a handler still running after ${deadlineMs} ms` }));
@@ -145,6 +149,7 @@ export class Worker {
       try {
         const more = await this.#claim();
         await this.#takeOver();
+        await this.#lookAtParents();
         failures = 0;
         if (!more && !this.#alarm.rung && !this.#stopping) await this.#alarm.sleep(await this.#pauseMs());
       } catch (error) {
@@ -176,7 +181,7 @@ export class Worker {
     for (const one of claimed) {
       this.#dispatcher.hold(one);
       if (one.expired)
-        this.#dispatcher.endUnrun({ ...one, outcome: "cancelled", error: "expired: it was not begun in time" });
+        this.#dispatcher.endUnrun(one, { outcome: "cancelled", error: "expired: it was not begun in time" });
       else this.#lines.get(one.consumer)?.add({ claimed: one, alone: false, reruns: 0 });
     }
     for (const { consumer, limit } of wants) this.#lines.get(consumer)?.claimed(claimed, limit);
@@ -201,12 +206,20 @@ export class Worker {
         this.#dispatcher.endAlone(claimed);
         // All of its attempts ended with their worker.
         const got = `${claimed.attempt - 1} attempts that ended with their worker`;
-        this.#dispatcher.endUnrun({ ...claimed, outcome: "dead", error: fault("NT_WORKER_LOST", { got }).message });
+        this.#dispatcher.endUnrun(claimed, { outcome: "dead", error: fault("NT_WORKER_LOST", { got }).message });
         continue;
       }
       line.addFirst({ claimed, alone: true, reruns: 0 });
       this.#dispatcher.dispatch(line);
     }
+  }
+
+  /** Those who wait for children, should whoever ended the last of them not have told. */
+  async #lookAtParents(): Promise<void> {
+    const now = this.#clock.monotonic();
+    if (now - this.#lookedAt < defaults.childrenPollMs) return;
+    this.#lookedAt = now;
+    if ((await this.#host.store.children.look([...this.#lines.keys()])) > 0) this.wake();
   }
 
   /** Until the next delivery is due, a lease may have ended, or a poll. */

@@ -18,6 +18,7 @@
  * everything before it in the log, the claim included; a claim that a crash of the server takes back took nothing with
  * it: its token is gone, so is every write that names it, and the delivery waits as it did before.
  */
+import { defaults } from "../core/defaults.ts";
 import type { Claim, Claimed, Want } from "../core/ports/store.ts";
 import { bigints, texts, uuids } from "./binary.ts";
 import type { Run } from "./accept.ts";
@@ -172,10 +173,26 @@ select h.claim
 from held h
 where not exists (select from nevertwice.delivery d where d.id = h.id and d.claim = h.claim)`;
 
-// next due: how long until the first outstanding delivery of these consumers is due, or its lease ends.
-// $1 consumers, as JSON.
+// next due: how long until the first outstanding delivery of these consumers is due, or its lease ends; a while, where one waits
+// for its children. $1 consumers, as JSON; $2 that while in ms.
 const NEXT_DUE = `-- next due
-select extract(epoch from min(n.due_at) - nevertwice.clock()) * 1000 as ms
+select
+  least(
+    extract(epoch from min(n.due_at) - nevertwice.clock()) * 1000,
+    case
+      when exists (
+        select
+        from nevertwice.delivery b
+        where b.consumer_id = any (array(
+            select k.id
+            from nevertwice.consumer k
+            where k.name = any (array(select json_array_elements_text($1::json)))
+          ))
+          and b.state = 'blocked'
+      )
+      then $2::float8
+    end
+  ) as ms
 from nevertwice.consumer c
 cross join unnest(array['waiting', 'retrying', 'leased']) as s (state)
 cross join lateral unnest(nevertwice.levels(c.source)) as l (priority)
@@ -270,7 +287,7 @@ export async function renew(run: Run, claims: readonly Claim[], leaseMs: number)
 }
 
 export async function nextDueMs(run: Run, consumers: readonly string[]): Promise<number | undefined> {
-  const { rows } = await run<{ ms: string | null }>(NEXT_DUE, [JSON.stringify(consumers)]);
+  const { rows } = await run<{ ms: string | null }>(NEXT_DUE, [JSON.stringify(consumers), defaults.pollMs]);
   const ms = rows[0]?.ms;
   return ms === null || ms === undefined ? undefined : Math.max(0, Number(ms));
 }

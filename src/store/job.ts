@@ -5,6 +5,7 @@
 import type { Cancelled, Claim, Outcome } from "../core/ports/store.ts";
 import type { Run } from "./accept.ts";
 import { uuids } from "./binary.ts";
+import { childrenOf } from "./children.ts";
 
 // outcomes: how messages with one consumer ended, by their newest settlement. $1 messages.
 const OUTCOMES = `-- outcomes
@@ -27,35 +28,28 @@ left join lateral (
   limit 1
 ) a on true`;
 
-// cancel: ends what is outstanding of a message by hand. The row's lock is waited for: what commits meanwhile is completed, and
-// a run that goes on afterwards settles nothing. $1 message, $2 reason, $3 lock_timeout in ms.
+// cancel: ends what is outstanding of messages by hand; whose children they were is to be told. $1 messages, $2 reason,
+// $3 lock_timeout in ms.
 const CANCEL = `-- cancel message
 with setting as materialized (
-  select
-    set_config('lock_timeout', $3, true),
-    case
-      when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
-      then set_config('synchronous_commit', 'on', true)
-    end
+  select set_config('lock_timeout', $3, true)
 ),
 picked as materialized (
   select d.id
   from setting
-  cross join nevertwice.delivery d
-  where d.id between nevertwice.first_delivery($1::uuid) and nevertwice.last_delivery($1::uuid)
-    and d.message_id = $1::uuid
-  order by d.id
-  for update of d
-),
-gone as (
-  delete from nevertwice.delivery d
-  where d.id = any (array(select id from picked))
-  returning d.id, d.message_id, d.consumer_id, d.attempts, d.claim
+  cross join unnest($1::uuid[]) as m (id)
+  cross join lateral (
+    select d.id
+    from nevertwice.delivery d
+    where d.id between nevertwice.first_delivery(m.id) and nevertwice.last_delivery(m.id)
+      and d.message_id = m.id
+    offset 0
+  ) d
 )
-insert into nevertwice.attempt (message_id, delivery_id, consumer_id, attempt, claim, outcome, ended_at, error)
-select g.message_id, g.id, g.consumer_id, g.attempts, g.claim, 'cancelled', nevertwice.clock(), $2::text
-from gone g
-returning delivery_id, claim is not null as ran`;
+select
+  c.ran,
+  (select m.headers ->> 'parent' from nevertwice.message m where m.id = c.message_id and m.source = 'job') as parent
+from nevertwice.cancel_deliveries(array(select p.id from picked p), $2::text) c`;
 
 // note: what a running handler tells. $1 delivery, $2 claim, $3 message, $4 progress, $5 line.
 const NOTE = `-- note
@@ -75,6 +69,9 @@ update nevertwice.consumer c
 set paused_at = case when $2::boolean then coalesce(c.paused_at, nevertwice.clock()) end
 where c.name = $1 and c.retired_at is null
 returning c.id`;
+
+/** Messages of one statement. */
+const MOST_CANCELLED = 1_000;
 
 interface OutcomeRow {
   readonly id: string;
@@ -96,9 +93,30 @@ function outcomeOf({ outstanding, outcome, result, error }: OutcomeRow): Outcome
   return outcome === "completed" ? { kind: outcome, result: result[0] } : { kind: outcome, error: error ?? "" };
 }
 
-export async function cancelMessage(run: Run, messageId: string, reason: string): Promise<Cancelled> {
-  const { rows } = await run<{ ran: boolean }>(CANCEL, [messageId, `cancelled: ${reason}`, "5000"]);
-  return { cancelled: rows.length, ran: rows.some((row) => row.ran) };
+/** With `children` also what is outstanding of its children, and of theirs. */
+export async function cancelMessage(
+  run: Run,
+  messageId: string,
+  reason: string,
+  children: boolean,
+): Promise<Cancelled> {
+  const own = await cancelAll(run, [messageId], `cancelled: ${reason}`);
+  const ends: Ended[] = [own];
+  for (let parents: readonly string[] = [messageId]; children && parents.length > 0;) {
+    parents = await childrenOf(run, parents);
+    for (let i = 0; i < parents.length; i += MOST_CANCELLED) {
+      ends.push(await cancelAll(run, parents.slice(i, i + MOST_CANCELLED), `cancelled with its parent: ${reason}`));
+    }
+  }
+  const told = ends.flat();
+  const parents = new Set(told.flatMap(({ parent }) => (parent === null ? [] : [parent])));
+  return { cancelled: own.length, ran: told.some((row) => row.ran), parents: [...parents] };
+}
+
+type Ended = readonly { readonly ran: boolean; readonly parent: string | null }[];
+
+async function cancelAll(run: Run, messageIds: readonly string[], reason: string): Promise<Ended> {
+  return (await run<Ended[number]>(CANCEL, [uuids(messageIds), reason, "5000"])).rows;
 }
 
 /** False when the claim is no longer current. */

@@ -1,6 +1,7 @@
 import { defaults } from "../core/defaults.ts";
 import { fault } from "../core/errors.ts";
 import type { Logger } from "../core/ports/logger.ts";
+import type { ChildrenStore } from "../core/ports/children.ts";
 import type { OutboxTx } from "../core/ports/outbox.ts";
 import type { ScheduleStore } from "../core/ports/schedules.ts";
 import type {
@@ -22,6 +23,7 @@ import type {
 } from "../core/ports/store.ts";
 import { sqlState } from "../core/sql-state.ts";
 import { accept, countCopies, type Run } from "./accept.ts";
+import { PostgresChildren } from "./children.ts";
 import { claim, nextDueMs, renew, takeOver } from "./claim.ts";
 import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
@@ -80,6 +82,7 @@ from unnest($1::text[], $2::text[], $3::int[]) as r (source, reason, refused)`;
 export class PostgresStore implements Store {
   readonly singleConnection: boolean;
   readonly schedules: ScheduleStore;
+  readonly children: ChildrenStore;
   readonly #connections: Connections;
   readonly #schema: string;
   readonly #channel: string;
@@ -105,6 +108,7 @@ export class PostgresStore implements Store {
   ) {
     this.#connections = new Connections(pool, options.schema, options.logger, options.preparedStatements ?? false);
     this.schedules = new PostgresSchedules(this.#connections);
+    this.children = new PostgresChildren(this.#connections);
     this.#schema = options.schema;
     this.#channel = channel(options.schema);
     this.#logger = options.logger;
@@ -215,8 +219,8 @@ export class PostgresStore implements Store {
     return outcomes(this.#run, messageIds);
   }
 
-  cancel(messageId: string, reason: string): Promise<Cancelled> {
-    return cancelMessage(this.#run, messageId, reason);
+  cancel(messageId: string, reason: string, children = false): Promise<Cancelled> {
+    return cancelMessage(this.#run, messageId, reason, children);
   }
 
   pause(consumer: string, paused: boolean): Promise<boolean> {

@@ -45,6 +45,7 @@ select $1, $2, $3, $4, $5, $6, $7, $8::json, $9, now, now, now
 from setting
 on conflict (name) do update
 set
+  origin = excluded.origin,
   topic = excluded.topic,
   cron = excluded.cron,
   zone = excluded.zone,
@@ -63,17 +64,23 @@ set
   end,
   next_at = case when s.definition = excluded.definition then s.next_at else excluded.next_at end,
   declared_at = excluded.declared_at
-where s.origin = excluded.origin
+where (s.origin = 'code') = (excluded.origin = 'code')
   and (
-    s.origin = 'api'
+    s.origin <> 'code'
     or s.definition = excluded.definition
     or excluded.definition <> all (s.replaced)
     or s.declared_at not between excluded.declared_at - interval '3 minutes' and excluded.declared_at + interval '3 minutes'
   )
 returning s.name`;
 
+const DECLARED = `-- declared: whether there is a job. $1 name
+select c.id
+from nevertwice.consumer c
+where c.source = 'job' and c.topic = $1 and c.retired_at is null`;
+
 // look: what is due, and how long until the next. A row that is decided further ahead than a minute: the clock was set back.
-// $1 names in code, $2 their definitions, $3 names to leave alone, $4 whether all are looked at, $5 ms of a clock set back, $6 limit.
+// $1 names in code, $2 their definitions, $3 names to leave alone, $4 whether all are looked at, $5 ms of a clock set back, $6 limit,
+// $7 jobs that are declared here.
 const LOOK = `-- look
 with now as materialized (
   select nevertwice.clock() as now
@@ -88,6 +95,7 @@ mine as (
     and s.name <> all ($3::text[])
     and (
       s.origin = 'api'
+      or s.origin = 'job' and s.topic = any ($7::text[])
       or exists (
         select
         from unnest($1::text[], $2::text[]) as d (name, definition)
@@ -157,18 +165,26 @@ export class PostgresSchedules implements ScheduleStore {
 
   async declare(given: ScheduleDeclaration): Promise<"declared" | "outdated"> {
     const { name, origin, topic, cron, zone, missed, jitterMs, input = null, definition } = given;
+    if (origin === "job" && (await this.#connections.run(DECLARED, [topic])).rows.length === 0) {
+      throw fault("NT_NOT_FOUND", {
+        expected: "the name of a job that was declared",
+        got: `\`${topic}\``,
+        next: "Start a process that declares it first.",
+      });
+    }
     const values = [name, origin, topic, cron, zone, missed, jitterMs, input, definition];
     if ((await this.#connections.run(DECLARE, values)).rows.length > 0) return "declared";
     const there = await originOf(this.#reader, name);
-    if (there !== undefined && there !== origin) throw fault("NT_SCHEDULE_ORIGIN", { got: named(name, there) });
+    if (there !== undefined && (there === "code") !== (origin === "code"))
+      throw fault("NT_SCHEDULE_ORIGIN", { got: named(name, there) });
     return "outdated";
   }
 
   async look(options: Parameters<ScheduleStore["look"]>[0]): Promise<Looked> {
-    const { own, except, all } = options;
+    const { own, jobs = [], except, all } = options;
     const { rows } = await this.#connections.run<{ now_ms: number; wait_ms: number | null; due: DueRow[] | null }>(
       LOOK,
-      [own.map((one) => one.name), own.map((one) => one.definition), except, all, SET_BACK_MS, MOST_DUE],
+      [own.map((one) => one.name), own.map((one) => one.definition), except, all, SET_BACK_MS, MOST_DUE, jobs],
     );
     const [row] = rows;
     if (row === undefined) throw fault("NT_DATABASE_AWAY", { got: "no answer" });

@@ -16,3 +16,6 @@ export declare const user: string;
 export declare const index: Job<Keyed>;
 export declare const page: Keyed;
 export declare function isWrong(page: Keyed): boolean;
+export { allCompleted } from "nevertwice";
+export declare function countWords(url: string): Promise<number>;
+export declare function readSitemap(host: string): Promise<string[]>;

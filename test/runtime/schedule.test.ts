@@ -2,7 +2,7 @@
 // clocks say; what becomes of slots for which nobody was there.
 import { type ChildProcess, fork } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import type { Nevertwice, NevertwiceOptions } from "../../src/index.ts";
+import type { Nevertwice, NevertwiceOptions, StandardSchema } from "../../src/index.ts";
 import type { Clock } from "../../src/core/ports/clock.ts";
 import type { Store } from "../../src/core/ports/store.ts";
 import type { Schedules } from "../../src/runtime/schedules.ts";
@@ -462,4 +462,110 @@ test("a process with nothing to send until tomorrow looks once, and then when ho
   await asleep();
   expect(looks.length).toBeLessThanOrEqual(3);
   expect(looks.slice(1).every((due) => due === 0)).toBe(true);
+});
+
+describe("of a job, at run time", () => {
+  const numbers: StandardSchema<{ n: number }, { n: number }> = {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: (value) =>
+        typeof (value as { n?: unknown }).n === "number"
+          ? { value: value as { n: number } }
+          : { issues: [{ message: "expected a number", path: ["n"] }] },
+    },
+  };
+  const everySecond = { cron: "* * * * * *", zone: "UTC" };
+  const jobs = (name: string) =>
+    db.rows<{ source: string; key: string }>("select source, key from nevertwice.message where topic = $1", [name]);
+
+  test("its job runs, once a slot, with its input; set from a process that only knows its name", async () => {
+    const name = fresh();
+    const [nt, other] = [db.open(), db.open()];
+    const got: number[] = [];
+    nt.job(name, { input: numbers }, ({ n }) => void got.push(n));
+    other.job(name, { input: numbers }, ({ n }) => void got.push(n));
+    await Promise.all([nt.start(), other.start()]);
+    await db.open().schedules.set(name, { ...everySecond, job: name, input: { n: 7 } });
+    await until("three slots", () => got.length >= 3);
+    await nt.schedules.pause(name);
+    const sent = await jobs(name);
+    expect(new Set(sent.map((one) => one.source))).toEqual(new Set(["job"]));
+    expect(new Set(sent.map((one) => one.key)).size).toBe(sent.length);
+    expect(got[0]).toBe(7);
+    const [listed] = (await nt.schedules.list()).filter((one) => one.name === name);
+    expect(listed).toMatchObject({ origin: "job", topic: name });
+    await nt.schedules.remove(name);
+  });
+
+  test("what is wrong is said when it is set: the input, a job that nobody declares, a job and a topic", async () => {
+    const name = fresh();
+    const nt = db.open();
+    const job = nt.job(name, { input: numbers });
+    await nt.ready();
+    const set = (options: object) => nt.schedules.set(name, { ...HOURLY, ...options });
+    await expect(set({ job, input: { n: "x" } })).rejects.toThrow(/NT_JOB_INPUT.*n: expected a number/);
+    await expect(set({ job: name, input: { n: "x" } })).rejects.toThrow(/NT_JOB_INPUT/);
+    // The slot, which is the input by default, is none that this job takes.
+    await expect(set({ job })).rejects.toThrow(/NT_JOB_INPUT/);
+    await expect(set({ job: "nobody" })).rejects.toThrow(/NT_NOT_FOUND.*nobody/);
+    await expect(set({ job, topic: "t", input: { n: 1 } })).rejects.toThrow(/NT_OPTION/);
+    expect((await nt.schedules.list()).filter((one) => one.name === name)).toEqual([]);
+    // @ts-expect-error the type of the input is the job's
+    await expect(nt.schedules.set(name, { ...HOURLY, job, input: { n: "x" } })).rejects.toThrow(/NT_JOB_INPUT/);
+  });
+
+  test("is checked when it is sent, too: a schema that has become stricter refuses it, and no slot is lost", async () => {
+    const name = fresh();
+    const logger = keepingLogger();
+    const before = db.open();
+    before.job(name, {});
+    await before.schedules.set(name, { ...everySecond, job: name, input: { n: "x" } });
+    const nt = db.open({ logger });
+    const got: number[] = [];
+    nt.job(name, { input: numbers }, ({ n }) => void got.push(n));
+    await nt.start();
+    const refused = () =>
+      logger.lines.some(({ fields }) => String((fields as { error?: unknown }).error).includes("NT_JOB_INPUT"));
+    await until("it is refused", refused);
+    expect(await jobs(name)).toEqual([]);
+    await nt.schedules.set(name, { ...everySecond, job: name, input: { n: 1 } });
+    await before.stop();
+    const mended = db.open();
+    mended.job(name, { input: numbers }, ({ n }) => void got.push(n));
+    await mended.start();
+    await until("it is sent", () => got.includes(1));
+    await nt.schedules.remove(name);
+  });
+
+  test("is passed by by a process of the deploy before, which knows the API's own alone, and by one without the job", async () => {
+    const name = fresh();
+    const nt = db.open();
+    nt.job(name, {});
+    const store = await nt.ready();
+    await nt.schedules.set(name, { ...HOURLY, topic: name });
+    // What an older process read before it became a job's is not decided any more.
+    const read = await store.schedules.look({ own: [], except: [], all: true });
+    const one = read.due.find((due) => due.name === name);
+    await nt.schedules.set(name, { ...HOURLY, job: name });
+    const { turn = -1 } = one ?? {};
+    const decided = { name, turn, readMs: read.nowMs, decidedMs: read.nowMs, nextMs: read.nowMs, lastMs: read.nowMs };
+    expect(await store.schedules.decide(decided, [])).toBeUndefined();
+    // The older one's statement has no jobs.
+    for (const jobs of [undefined, ["another"]] as const) {
+      const looked = await store.schedules.look({
+        own: [],
+        except: [],
+        all: true,
+        ...(jobs === undefined ? {} : { jobs }),
+      });
+      expect(looked.due.filter((due) => due.name === name)).toEqual([]);
+    }
+    const looked = await store.schedules.look({ own: [], except: [], all: true, jobs: [name] });
+    expect(looked.due.map((due) => due.name)).toContain(name);
+    // And back.
+    await nt.schedules.set(name, { ...HOURLY, topic: name });
+    expect((await nt.schedules.list()).find((listed) => listed.name === name)?.origin).toBe("api");
+    await nt.schedules.remove(name);
+  });
 });

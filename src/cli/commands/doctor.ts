@@ -178,6 +178,11 @@ function aboutBacklog(found: Health, consumers: readonly ListedConsumer[], nowMs
   if (findings.every((finding) => finding.level === "ok")) {
     findings.push({ level: "ok", what: "backlog", found: "nothing is stuck, nothing is dead" });
   }
+  for (const { name, blocked } of consumers) {
+    if (blocked === 0) continue;
+    const found = `${name}: ${counted(blocked, "delivery waits for its children", "deliveries wait for their children")}`;
+    findings.push({ level: "ok", what: "children", found });
+  }
   return findings;
 }
 
@@ -196,7 +201,7 @@ function aboutSchedules(schedules: readonly ListedSchedule[], nowMs: number): Fi
         level: "error",
         what: "schedule stands still",
         found: `${name}: its slot of ${nextAt.toISOString()} was not taken care of`,
-        next: "Is a process running that was started with start()? Its log says why it could not.",
+        next: "Is a process running that was started with start(), and declares its job if it is of one? Its log says why it could not.",
       });
     }
   }

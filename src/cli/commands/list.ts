@@ -64,7 +64,8 @@ export const list: Command = {
 /** Where a message stands, in a few words. */
 function standing(one: ListedMessage): string {
   const parts = [
-    one.outstanding > 0 ? `${one.outstanding} outstanding` : "",
+    one.outstanding > one.blocked ? `${one.outstanding - one.blocked} outstanding` : "",
+    one.blocked > 0 ? `${one.blocked} waits for its children` : "",
     one.completed > 0 ? `${one.completed} completed` : "",
     one.dead > 0 ? `${one.dead} dead` : "",
     one.cancelled > 0 ? `${one.cancelled} cancelled` : "",

@@ -7,7 +7,7 @@ import { coloured, counted, plain, shown } from "../print.ts";
 export const show: Command = {
   name: "show",
   usage: "show <message id | delivery id | key>",
-  about: "all that is known about a message: copies, deliveries, attempts, notes, steps",
+  about: "all that is known about a message: copies, deliveries, attempts, notes, children, steps",
   flags: { body: { type: "boolean", about: "print the body too" } },
   words: [1, 1],
   async run(given) {
@@ -40,7 +40,10 @@ function bodyText(body: Buffer): string | { base64: string } {
   return Buffer.from(text, "utf8").equals(body) ? text : { base64: body.toString("base64") };
 }
 
-function print({ message, duplicates, deliveries, attempts, notes, steps }: ShownMessage, withBody: boolean): void {
+function print(
+  { message, duplicates, deliveries, attempts, notes, children, steps }: ShownMessage,
+  withBody: boolean,
+): void {
   const line = (name: string, value: unknown): void => console.log(`  ${name.padEnd(10)} ${plain(shown(value))}`);
   console.log(coloured("bold", `message ${message.id}`));
   line("source", message.source);
@@ -48,6 +51,9 @@ function print({ message, duplicates, deliveries, attempts, notes, steps }: Show
   line("topic", message.topic);
   line("received", message.received_at);
   if (message.tenant !== "") line("tenant", message.tenant);
+  if (message.source === "job" && message.headers["parent"] !== undefined) {
+    line("child", `of ${message.headers["parent"]}, one of its \`${message.headers["group"]}\``);
+  }
   line("body", counted(message.body.length, "byte"));
   if (message.suspected_replay_of !== null) line("suspected", `replay of ${message.suspected_replay_of}`);
   const copies = duplicates.filter((one) => !one.conflict).reduce((sum, one) => sum + one.copies, 0);
@@ -59,8 +65,8 @@ function print({ message, duplicates, deliveries, attempts, notes, steps }: Show
   for (const delivery of deliveries) {
     const style = delivery.state === "completed" ? "green" : delivery.state === "dead" ? "red" : "yellow";
     console.log(`\n  delivery ${delivery.id} to ${plain(delivery.consumer)}: ${coloured(style, delivery.state)}`);
-    if (delivery.due_at !== null)
-      console.log(`    ${delivery.state === "leased" ? "lease ends" : "due"} ${shown(delivery.due_at)}`);
+    const due = { leased: "lease ends", blocked: "waits for its children; looked at again" }[delivery.state] ?? "due";
+    if (delivery.due_at !== null) console.log(`    ${due} ${shown(delivery.due_at)}`);
     if (delivery.expires_at !== null) console.log(`    expires ${shown(delivery.expires_at)}, unless it has begun`);
     if (delivery.priority !== null && delivery.priority !== 0) console.log(`    priority ${delivery.priority}`);
     if (delivery.due_at !== null && delivery.paused_at !== null) {
@@ -76,6 +82,10 @@ function print({ message, duplicates, deliveries, attempts, notes, steps }: Show
       console.log(`    progress ${percent.padStart(5)} ${shown(note.noted_at)} ${plain(note.line ?? "")}`.trimEnd());
     }
     if (delivery.result !== null) console.log(`    result ${plain(JSON.stringify(delivery.result).slice(0, 200))}`);
+    for (const { name, job, ...one } of children.filter((group) => group.consumer === delivery.consumer)) {
+      const ended = `${one.children - one.outstanding} of ${one.children} ended`;
+      console.log(`    children ${plain(name)}, of job ${plain(job)}: ${ended}, ${one.dead} dead`);
+    }
     for (const step of steps.filter((one) => one.consumer === delivery.consumer)) {
       const state =
         step.ended_at === null ? "unknown: its request may have left" : step.error === null ? "done" : "failed";

@@ -5,8 +5,11 @@
 import type { Missed, Timing } from "../schedule.ts";
 import type { Arrival, Put } from "./store.ts";
 
-/** Where a schedule is declared. One of code is taken care of by the processes that declare it, one of the API by all. */
-export type Origin = "code" | "api";
+/**
+ * Where a schedule is declared. One of code is taken care of by the processes that declare it, one of the API by all. `job`: of the
+ * API too, and its topic is a job, so that only processes that declare that job can make its message.
+ */
+export type Origin = "code" | "api" | "job";
 
 export interface ScheduleDeclaration extends Timing {
   readonly name: string;
@@ -73,15 +76,17 @@ export interface ScheduleStore {
   /**
    * Registers a schedule, or changes it. A new one, or one whose expression or zone changed, starts now: there is no backfill.
    * `outdated`: this definition was replaced by another one, which some process still declares, so it is an old process that
-   * asks, and nothing changed. Throws NT_SCHEDULE_ORIGIN.
+   * asks, and nothing changed. Throws NT_SCHEDULE_ORIGIN, and NT_NOT_FOUND where nobody has declared its job.
    */
   declare(declaration: ScheduleDeclaration): Promise<"declared" | "outdated">;
   /**
-   * The schedules that are due: of the API, and of the code whose names and definitions are given; never paused ones, nor those in
+   * The schedules that are due: of the API, of these jobs, and of the code whose names and definitions are given; never paused ones, nor those in
    * `except`. With `all` also those that are not due.
    */
   look(options: {
     readonly own: readonly Pick<ScheduleDeclaration, "name" | "definition">[];
+    /** Those that this process declares. */
+    readonly jobs?: readonly string[];
     readonly except: readonly string[];
     readonly all: boolean;
   }): Promise<Looked>;

@@ -5,6 +5,7 @@
  * when the delivery has another; what comes back says which rows were really written.
  */
 
+import type { ChildrenStore } from "./children.ts";
 import type { OutboxTx } from "./outbox.ts";
 import type { ScheduleStore } from "./schedules.ts";
 
@@ -148,6 +149,8 @@ export interface Cancelled {
   readonly cancelled: number;
   /** Whether one of them was claimed: its execution is to be told. */
   readonly ran: boolean;
+  /** Messages whose children ended: to be woken. */
+  readonly parents: readonly string[];
 }
 
 export interface QueryResult<Row = Record<string, unknown>> {
@@ -216,6 +219,7 @@ export interface Store {
   /** One connection only: a step while `tx` is open would wait for itself. */
   readonly singleConnection: boolean;
   readonly schedules: ScheduleStore;
+  readonly children: ChildrenStore;
   /** Connects, reports, and throws NT_DATABASE_STANDBY on a standby. */
   inspect(): Promise<Durability>;
   /** `auto` applies what is missing, safe when ten processes start at once; `check` throws NT_SCHEMA_MISSING. Both throw NT_SCHEMA_NEWER. */
@@ -262,8 +266,11 @@ export interface Store {
   note(claim: Claim, progress: number, line: string | undefined): Promise<boolean>;
   /** How messages that have one consumer (jobs) ended. */
   outcomes(messageIds: readonly string[]): Promise<ReadonlyMap<string, Outcome>>;
-  /** Ends what is outstanding of a message by hand, running or not; what commits meanwhile is waited for, and stays completed. */
-  cancel(messageId: string, reason: string): Promise<Cancelled>;
+  /**
+   * Ends what is outstanding of a message by hand, running or not; what commits meanwhile is waited for, and stays completed. With
+   * `children` theirs too.
+   */
+  cancel(messageId: string, reason: string, children?: boolean): Promise<Cancelled>;
   /** What a paused consumer has is kept and not claimed. False when there is no such consumer. */
   pause(consumer: string, paused: boolean): Promise<boolean>;
   /** Milliseconds until the next of these consumers' deliveries is due or its lease ends; undefined when nothing is outstanding. */

@@ -9,6 +9,8 @@ export interface ListedConsumer {
   readonly retired_at: Date | null;
   readonly paused_at: Date | null;
   readonly outstanding: number;
+  /** Of those: waiting for their children. */
+  readonly blocked: number;
   readonly dead: number;
   /** Seconds since the oldest outstanding delivery fell due; null when none is due. */
   readonly late_seconds: number | null;
@@ -17,13 +19,14 @@ export interface ListedConsumer {
 const CONSUMERS = `-- list consumers
 select
   c.name, c.source, c.topic, c.registered_at, c.declared_at, c.retired_at, c.paused_at,
-  owed.outstanding, buried.dead,
+  owed.outstanding, owed.blocked, buried.dead,
   extract(epoch from nevertwice.clock() - owed.oldest)::float8 as late_seconds
 from nevertwice.consumer c
 cross join lateral (
   select
     count(*)::int as outstanding,
-    min(d.due_at) filter (where d.state <> 'leased' and d.due_at <= (select nevertwice.clock())) as oldest
+    count(*) filter (where d.state = 'blocked')::int as blocked,
+    min(d.due_at) filter (where d.state in ('waiting', 'retrying') and d.due_at <= (select nevertwice.clock())) as oldest
   from nevertwice.delivery d
   where d.consumer_id = c.id
 ) owed
@@ -39,13 +42,16 @@ order by c.name`;
 // is cancelled by calling it again.
 // $1 name.
 const RETIRE = `-- retire
-update nevertwice.consumer
-set retired_at = coalesce(retired_at, nevertwice.clock())
-where name = $1
-returning id`;
+with setting as materialized (
+  select nevertwice.make_durable(), nevertwice.clock() as now
+)
+update nevertwice.consumer c
+set retired_at = coalesce(c.retired_at, s.now)
+from setting s
+where c.name = $1
+returning c.id`;
 
-// They are taken in the order of their index, then locked in the order of their ids, as everywhere: to look for the lowest
-// ids, each batch would read all that the consumer has.
+// They are taken in the order of their index: to look for the lowest ids, each batch would read all that the consumer has.
 const CANCEL = `-- cancel: settles what a retired consumer still has. $1 consumer id, $2 reason, $3 at most
 with taken as materialized (
   select d.id
@@ -53,23 +59,9 @@ with taken as materialized (
   where d.consumer_id = $1::int
   order by d.state, d.priority, d.due_at
   limit $3::int
-),
-picked as materialized (
-  select d.id
-  from nevertwice.delivery d
-  where d.id = any (array(select id from taken))
-  order by d.id
-  for update
-),
-gone as (
-  delete from nevertwice.delivery d
-  where d.id = any (array(select id from picked))
-  returning d.id, d.message_id, d.consumer_id, d.attempts, d.claim
 )
-insert into nevertwice.attempt (message_id, delivery_id, consumer_id, attempt, claim, outcome, ended_at, error)
-select g.message_id, g.id, g.consumer_id, g.attempts, g.claim, 'cancelled', nevertwice.clock(), $2::text
-from gone g
-returning delivery_id`;
+select c.delivery_id
+from nevertwice.cancel_deliveries(array(select t.id from taken t), $2::text) c`;
 
 export async function listConsumers(reader: Reader): Promise<readonly ListedConsumer[]> {
   return (await reader.query<ListedConsumer>(CONSUMERS)).rows;

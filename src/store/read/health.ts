@@ -11,7 +11,7 @@ select
   current_user as role`;
 
 // stuck: leases that ended long ago, and deliveries that fell due long ago and that nobody claimed. By consumer, state and level,
-// as the index is: what is due next week costs nothing. A paused consumer is late because somebody said so.
+// as the index is: what is due next week costs nothing. One that waits for its children falls due when it is to be looked at. A paused consumer is late because somebody said so.
 const STUCK = `-- doctor: stuck
 select
   c.name as consumer,
@@ -19,7 +19,7 @@ select
   count(*) filter (where d.state <> 'leased')::int as overdue,
   extract(epoch from (select nevertwice.clock()) - min(d.due_at))::float8 as longest_seconds
 from nevertwice.consumer c
-cross join unnest(array['waiting', 'retrying', 'leased']) as s (state)
+cross join unnest(array['waiting', 'retrying', 'leased', 'blocked']) as s (state)
 cross join lateral unnest(nevertwice.levels(c.source)) as l (priority)
 join nevertwice.delivery d
   on d.consumer_id = c.id

@@ -27,6 +27,8 @@ export interface ListedMessage {
   readonly suspected_replay_of: string | null;
   readonly bytes: number;
   readonly outstanding: number;
+  /** Of those: waiting for their children. */
+  readonly blocked: number;
   readonly completed: number;
   readonly dead: number;
   readonly cancelled: number;
@@ -128,10 +130,10 @@ limit $5::int`;
 const STANDING = `-- list: where each message of a page stands. $1 messages
 select
   m.id, m.tenant, m.source, m.key, m.topic, m.received_at, m.suspected_replay_of, octet_length(m.body) as bytes,
-  owed.outstanding, ended.completed, buried.dead, ended.cancelled, copies.duplicates, copies.conflicts
+  owed.outstanding, owed.blocked, ended.completed, buried.dead, ended.cancelled, copies.duplicates, copies.conflicts
 from nevertwice.message m
 cross join lateral (
-  select count(*)::int as outstanding
+  select count(*)::int as outstanding, count(*) filter (where d.state = 'blocked')::int as blocked
   from nevertwice.delivery d
   where d.id between nevertwice.first_delivery(m.id) and nevertwice.last_delivery(m.id)
     and d.message_id = m.id

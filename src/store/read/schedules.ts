@@ -26,7 +26,7 @@ where s.name = $1`;
 const REMOVE = `-- remove schedule
 delete from nevertwice.schedule s
 where s.name = $1
-  and (s.origin = 'api' or s.declared_at < (select nevertwice.clock()) - interval '10 minutes')
+  and (s.origin <> 'code' or s.declared_at < (select nevertwice.clock()) - interval '10 minutes')
 returning s.name`;
 
 interface Row extends Omit<ListedSchedule, "jitterMs" | "nextAt" | "lastSlot" | "pausedAt" | "declaredAt"> {

@@ -80,6 +80,34 @@ select c.name as consumer, s.name as step, s.idempotency_key, s.tries, s.started
 from nevertwice.step s
 join nevertwice.consumer c on c.id = s.consumer_id
 where s.message_id = $1::uuid
+  and s.name not like 'children %'
+order by s.started_at`;
+
+const CHILDREN = `-- show children: the groups, and how far each is. $1 message
+select
+  c.name as consumer, substr(s.name, length('children ') + 1) as name, s.result ->> 'job' as job,
+  count(k.id)::int as children,
+  count(*) filter (where owed.outstanding)::int as outstanding,
+  count(*) filter (where buried.dead)::int as dead
+from nevertwice.step s
+join nevertwice.consumer c on c.id = s.consumer_id
+left join lateral json_array_elements_text(s.result -> 'ids') as k (id) on true
+left join lateral (
+  select true as outstanding
+  from nevertwice.delivery d
+  where d.id between nevertwice.first_delivery(k.id::uuid) and nevertwice.last_delivery(k.id::uuid)
+    and d.message_id = k.id::uuid
+  limit 1
+) owed on true
+left join lateral (
+  select true as dead
+  from nevertwice.dead_letter l
+  where l.message_id = k.id::uuid
+  limit 1
+) buried on true
+where s.message_id = $1::uuid
+  and s.name like 'children %'
+group by c.name, s.name, s.result ->> 'job', s.started_at
 order by s.started_at`;
 
 const NOTES = `-- show notes: what handlers told on their way, the newest hundred. $1 message
@@ -96,7 +124,7 @@ order by n.noted_at`;
 export interface ShownDelivery {
   readonly id: string;
   readonly consumer: string;
-  /** waiting, retrying, leased; or how it ended: completed, dead, cancelled. */
+  /** waiting, retrying, leased, blocked (it waits for its children); or how it ended: completed, dead, cancelled. */
   readonly state: string;
   readonly due_at: Date | null;
   readonly attempts: number;
@@ -150,6 +178,15 @@ export interface ShownMessage {
     readonly progress: number;
     readonly line: string | null;
   }[];
+  /** Groups of children. */
+  readonly children: readonly {
+    readonly consumer: string;
+    readonly name: string;
+    readonly job: string;
+    readonly children: number;
+    readonly outstanding: number;
+    readonly dead: number;
+  }[];
   readonly steps: readonly {
     readonly consumer: string;
     readonly step: string;
@@ -180,6 +217,7 @@ export async function showMessage(reader: Reader, id: string): Promise<ShownMess
     deliveries: await read(DELIVERIES),
     attempts: await read(ATTEMPTS),
     notes: await read(NOTES),
+    children: await read(CHILDREN),
     steps: await read(STEPS),
   };
 }
