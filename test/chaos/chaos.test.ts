@@ -10,6 +10,9 @@ const counts: Readonly<Record<string, number>> = {
   "pg-restart": 3,
   "commit-cut": 5,
   zombie: 4,
+  "outbox-race": 8,
+  "schedule-kill": 7,
+  deploy: 5,
 };
 const canaryCounts: Readonly<Record<string, number>> = {
   ...counts,
