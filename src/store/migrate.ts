@@ -1,3 +1,15 @@
+/**
+ * Migrations, and what a process does on a schema that is not of its version.
+ *
+ * During a deploy old and new code run side by side: the new one migrates while the old one works on, and an old process may start
+ * after that (a crash, a machine that was slow, a roll back). So a migration leaves the schema in a state on which the version
+ * before it works: it adds; what it takes away, the version before has stopped to use. A process that finds migrations it does not
+ * know works on, and says so.
+ *
+ * One that cannot keep to that says since which version processes can work on what it leaves, in its name: `0031_one_clock_from_0029`
+ * is refused by processes that know less than 0029, with NT_SCHEMA_NEWER. The name is in the database, so that processes can ask
+ * that were built before the file was there. It keeps them from starting; those that run then have to be stopped by hand, before.
+ */
 import { readdir, readFile } from "node:fs/promises";
 import { fault } from "../core/errors.ts";
 import type { Connections } from "./connections.ts";
@@ -38,21 +50,39 @@ select exists (
 const NUMBER = `-- migrate: the newest one applied
 select coalesce(max(number), 0) as number from nevertwice.migration`;
 
+const NEWER = `-- migrate: those that this version does not know. $1 the newest that it knows
+select number, name
+from nevertwice.migration
+where number > $1
+order by number`;
+
+/** Since which version, by its newest migration, processes can work on what a migration leaves. Without it: all that came before. */
+const SINCE = /_from_(\d{4})$/;
+
 const APPLIED = `-- migrate: applied
 insert into nevertwice.migration (number, name) values ($1, $2)`;
 
 /**
- * Applies what is missing, in one transaction under a lock, so that ten processes that start at once do it once.
- * Throws NT_SCHEMA_MISSING where something is missing and may not be applied, NT_SCHEMA_NEWER where the database is ahead.
+ * Applies those that are missing, in one transaction under a lock, so that ten processes that start at once do it once. `newer`:
+ * there are others besides, on which this version works. Throws NT_SCHEMA_MISSING where something is missing and may not be applied,
+ * NT_SCHEMA_NEWER where this version cannot work on what is there.
  */
-export async function migrate(connections: Connections, schema: string, mode: "auto" | "check"): Promise<boolean> {
-  const known = await migrations(schema);
+export async function migrate(
+  connections: Connections,
+  schema: string,
+  mode: "auto" | "check",
+  known: readonly Migration[],
+): Promise<"applied" | "present" | "newer"> {
   const newest = known.at(-1)?.number ?? 0;
   const present = await applied(connections, schema);
   if (present > newest) {
-    throw fault("NT_SCHEMA_NEWER", { got: `schema "${schema}" at ${present}, while this version knows ${newest}` });
+    const { rows } = await connections.run<{ number: number; name: string }>(NEWER, [newest]);
+    const refusing = rows.find(({ name }) => Number(SINCE.exec(name)?.[1] ?? 0) > newest);
+    if (refusing === undefined) return "newer";
+    const got = `schema "${schema}" with ${refusing.number} ${refusing.name}, while this version knows ${newest}`;
+    throw fault("NT_SCHEMA_NEWER", { got });
   }
-  if (present === newest) return false;
+  if (present === newest) return "present";
   if (mode === "check") {
     throw fault("NT_SCHEMA_MISSING", { got: `schema "${schema}" at ${present} of ${newest}` });
   }
@@ -74,7 +104,7 @@ export async function migrate(connections: Connections, schema: string, mode: "a
     }
     await client.query("commit");
     failed = false;
-    return true;
+    return "applied";
   } finally {
     connections.release(client, failed);
   }
