@@ -4,6 +4,7 @@ import pg from "pg";
 import type { PoolLike } from "../../src/index.ts";
 import type { Claim, Settlement, Store, Transaction } from "../../src/core/ports/store.ts";
 import { bound } from "./failpoints.ts";
+import { deployCanaries } from "./deploy-canaries.ts";
 import { outboxCanaries } from "./outbox-canaries.ts";
 import { scheduleCanaries } from "./schedule-canaries.ts";
 
@@ -42,6 +43,7 @@ async function current<Held extends Claim>(store: Store, held: Held): Promise<He
 export const canaries = {
   ...outboxCanaries,
   ...scheduleCanaries,
+  ...deployCanaries,
   "settle-apart": {
     about: "the settlement commits apart from the effects, and after them",
     reasons: ["doubled"],

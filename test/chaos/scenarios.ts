@@ -1,6 +1,7 @@
 import { restartEmbedded } from "../../src/store/embedded/server.ts";
 import { until } from "../support/database.ts";
 import type { CanaryName } from "./canaries.ts";
+import { deploy } from "./deploy.ts";
 import { POINTS, type Point, SERVER_POINTS } from "./failpoints.ts";
 import { Harness } from "./harness.ts";
 import { outboxRace } from "./outbox-race.ts";
@@ -214,6 +215,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ),
   "outbox-race": outboxRace,
   "schedule-kill": scheduleKill,
+  deploy,
 };
 
 /** Runs a scenario once. */
