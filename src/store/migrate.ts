@@ -12,6 +12,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { fault } from "../core/errors.ts";
+import { sqlState } from "../core/sql-state.ts";
 import type { Connections } from "./connections.ts";
 
 const FOLDER = new URL("./migrations/", import.meta.url);
@@ -59,6 +60,16 @@ order by number`;
 /** Since which version, by its newest migration, processes can work on what a migration leaves. Without it: all that came before. */
 const SINCE = /_from_(\d{4})$/;
 
+const WAIT = `-- migrate: how long to wait for a table. $1 ms
+select set_config('lock_timeout', $1, true)`;
+
+/** An accept waits for a fifth of it and is then answered 503; its sender comes again. */
+const WAIT_MS = 1_000;
+/** Others get through what has piled up. */
+const BETWEEN_MS = 500;
+/** Three minutes: no handler's transaction is open for longer, by default. */
+const MOST_TRIES = 120;
+
 const APPLIED = `-- migrate: applied
 insert into nevertwice.migration (number, name) values ($1, $2)`;
 
@@ -74,18 +85,34 @@ export async function migrate(
   known: readonly Migration[],
 ): Promise<"applied" | "present" | "newer"> {
   const newest = known.at(-1)?.number ?? 0;
-  const present = await applied(connections, schema);
-  if (present > newest) {
-    const { rows } = await connections.run<{ number: number; name: string }>(NEWER, [newest]);
-    const refusing = rows.find(({ name }) => Number(SINCE.exec(name)?.[1] ?? 0) > newest);
-    if (refusing === undefined) return "newer";
-    const got = `schema "${schema}" with ${refusing.number} ${refusing.name}, while this version knows ${newest}`;
-    throw fault("NT_SCHEMA_NEWER", { got });
+  for (let tries = 1; ; tries++) {
+    const present = await applied(connections, schema);
+    if (present > newest) {
+      const { rows } = await connections.run<{ number: number; name: string }>(NEWER, [newest]);
+      const refusing = rows.find(({ name }) => Number(SINCE.exec(name)?.[1] ?? 0) > newest);
+      if (refusing === undefined) return "newer";
+      const got = `schema "${schema}" with ${refusing.number} ${refusing.name}, while this version knows ${newest}`;
+      throw fault("NT_SCHEMA_NEWER", { got });
+    }
+    if (present === newest) return "present";
+    if (mode === "check") {
+      throw fault("NT_SCHEMA_MISSING", { got: `schema "${schema}" at ${present} of ${newest}` });
+    }
+    try {
+      if (await apply(connections, schema, known)) return "applied";
+    } catch (error) {
+      // Somebody holds what it needs, or stands in a circle with it.
+      if (tries >= MOST_TRIES || !["55P03", "40P01"].includes(sqlState(error) ?? "")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS));
+    }
   }
-  if (present === newest) return "present";
-  if (mode === "check") {
-    throw fault("NT_SCHEMA_MISSING", { got: `schema "${schema}" at ${present} of ${newest}` });
-  }
+}
+
+/**
+ * Whether anything was missing. What waits for a table's strongest lock holds up everybody who comes after it, for as long as the
+ * longest transaction that was there before: so it does not wait for long, lets the others through, and tries again.
+ */
+async function apply(connections: Connections, schema: string, known: readonly Migration[]): Promise<boolean> {
   const client = await connections.connect();
   let failed = true;
   try {
@@ -97,14 +124,15 @@ export async function migrate(
       const { rows } = await client.query({ text: connections.placed(NUMBER) });
       at = (rows[0] as { number: number }).number;
     }
-    for (const migration of known) {
-      if (migration.number <= at) continue;
-      await client.query(migration.text);
-      await client.query({ text: connections.placed(APPLIED), values: [migration.number, migration.name] });
+    const missing = known.filter(({ number }) => number > at);
+    await client.query({ text: WAIT, values: [String(WAIT_MS)] });
+    for (const { number, name, text } of missing) {
+      await client.query(text);
+      await client.query({ text: connections.placed(APPLIED), values: [number, name] });
     }
     await client.query("commit");
     failed = false;
-    return "applied";
+    return missing.length > 0;
   } finally {
     connections.release(client, failed);
   }

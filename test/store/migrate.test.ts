@@ -90,6 +90,29 @@ describe("migrations", () => {
     await store.close();
   });
 
+  // It waited in front of everybody for the longest transaction there was: nothing was accepted for as long as a handler ran.
+  test("one that waits for a table lets others through", async () => {
+    for (const { number, name, text } of (await migrations("waits")).slice(0, 3)) {
+      await db.pool.query(text);
+      await db.pool.query("insert into waits.migration (number, name) values ($1, $2)", [number, name]);
+    }
+    const handler = await db.pool.connect();
+    await handler.query("begin; select from waits.delivery");
+    const store = await open("waits");
+    const migrating = store.migrate("auto");
+    const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%"waits".delivery%'`;
+    await until("it waits", async () => (await db.rows(waiting)).length > 0);
+    // Behind it in the queue; the handler is open all the time.
+    await db.pool.query(
+      "insert into waits.delivery (id, message_id, consumer_id, due_at) values (gen_random_uuid(), gen_random_uuid(), 1, now())",
+    );
+    await handler.query("commit");
+    handler.release();
+    await migrating;
+    await store.migrate("check");
+    await store.close();
+  });
+
   test("any schema name works, and two instances in one database do not see each other", async () => {
     const strange = "Ünd \"quoted\" 'x' $1 nevertwice.";
     const nt = db.open({ schema: strange });
