@@ -238,6 +238,8 @@ async function verdict(run: Deploys, drained: boolean, began: number): Promise<P
   if (hot.rows[0]?.n !== hotEffects)
     unexpected.push(`${hot.rows[0]?.n} on ${HOT_ROWS} hot rows, ${hotEffects} effects`);
   if (provider.afterRecorded > 0) unexpected.push(`${provider.afterRecorded} requests after their result was recorded`);
+  if (run.options.count >= 2 * STEPS.length && run.hits.size < 2)
+    unexpected.push("none was killed at two points: nothing was proved");
   const counts = { attempted: known.size, acked: run.acked(), effects, lost, doubled };
   return { result: run.result(counts, { drained, ms: performance.now() - began }), unexpected };
 }

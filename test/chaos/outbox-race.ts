@@ -103,9 +103,10 @@ class Race extends Run {
   }
 
   /** Some more are committed and processed before the next fault: writers that are killed as soon as they are up prove little. */
-  async goesOn(): Promise<void> {
+  override async goesOn(): Promise<void> {
     const before = this.answers.committed.size;
     for (let i = 0; i < 10 && this.answers.committed.size < before + 5; i++) await pause(50);
+    await super.goesOn();
   }
 
   /** They end at once: what they had not committed never will be, once their sessions have gone. */
@@ -180,7 +181,10 @@ async function verdict(race: Race, drained: boolean, began: number): Promise<Pla
       if (!accepted.has(message)) lost.add(mark);
     } else if (kind !== "race-replace" && had(mark) === 0) lost.add(mark);
   }
-  for (const mark of replacedAndLost(markers, had)) lost.add(mark);
+  for (const [key, left] of leftOfReplaced(markers, had)) {
+    for (let n = 0; n < left; n++) lost.add(`${key} ${n}`);
+    if (left < 0) unexpected.push(`${-left} under the key ${key} took effect although they were replaced`);
+  }
   unexpected.push(...unproved(race, markers, effects));
   const counts = {
     attempted: race.offered.size,
@@ -194,14 +198,13 @@ async function verdict(race: Race, drained: boolean, began: number): Promise<Pla
 }
 
 /** Each that replaced another one ended one and began one: under a key as many take effect as were accepted. */
-function replacedAndLost(markers: readonly Marker[], had: (mark: string) => number): readonly string[] {
-  const owed = new Map<string, number>();
-  const add = (key: string, n: number): void => void owed.set(key, (owed.get(key) ?? 0) + n);
+function leftOfReplaced(markers: readonly Marker[], had: (mark: string) => number): ReadonlyMap<string, number> {
+  const left = new Map<string, number>();
   for (const { mark, kind, key, outcome } of markers) {
     if (kind !== "race-replace" || key === null) continue;
-    add(key, (outcome === "accepted" ? 1 : 0) - had(mark));
+    left.set(key, (left.get(key) ?? 0) + (outcome === "accepted" ? 1 : 0) - had(mark));
   }
-  return [...owed].flatMap(([key, left]) => Array.from({ length: Math.abs(left) }, (_, i) => `${key} ${i}`));
+  return left;
 }
 
 /** What a run has to show that it proves something. */

@@ -115,16 +115,22 @@ export class Run {
   }
 
   /** Called after each fault: whether effects went on after the one before. */
-  async faulted(acknowledged: number): Promise<void> {
+  async faulted(acknowledged?: number): Promise<void> {
     this.faults++;
     const effects = await this.#effects();
     if (this.#effectsAtFault >= 0 && effects > this.#effectsAtFault) this.recovered++;
     this.#effectsAtFault = effects;
     if (this.faults % 10 === 0 || this.faults === this.options.count) {
+      const acked = acknowledged === undefined ? "" : `${acknowledged} acknowledged, `;
       this.options.log(
-        `${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${acknowledged} acknowledged, ${effects} effects`,
+        `${this.options.scenario}: ${this.faults} of ${this.options.count} faults, ${acked}${effects} effects`,
       );
     }
+  }
+
+  /** Gives it a while to go on after a fault, before the next one. */
+  async goesOn(): Promise<void> {
+    for (let tries = 0; tries < 60 && (await this.#effects()) <= this.#effectsAtFault; tries++) await pause(50);
   }
 
   /** The last fault has nobody after it to see that effects went on. */

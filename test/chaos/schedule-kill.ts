@@ -175,7 +175,8 @@ async function play(options: ChaosOptions): Promise<Played> {
     await ticking.start();
     for (let n = 0; n < options.count; n++) {
       await ticking.fault(n);
-      await ticking.faulted(0);
+      await ticking.faulted();
+      await ticking.goesOn();
       if (await ticking.caughtAlready()) break;
     }
     await pause(2_000);
