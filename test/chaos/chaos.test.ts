@@ -11,8 +11,8 @@ const counts: Readonly<Record<string, number>> = {
   "commit-cut": 5,
   zombie: 4,
   "outbox-race": 8,
-  "schedule-kill": 7,
-  deploy: 5,
+  "schedule-kill": 5,
+  deploy: 4,
 };
 const canaryCounts: Readonly<Record<string, number>> = {
   ...counts,

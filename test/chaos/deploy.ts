@@ -30,6 +30,7 @@ class Deploy {
   ackedBefore: ReadonlySet<string> | undefined;
   offeredBefore = Infinity;
   readonly #urls = new Map<Player, string>();
+  #over = false;
 
   constructor(run: Deploys, n: number) {
     this.run = run;
@@ -50,8 +51,18 @@ class Deploy {
     await migrate(new Connections(pool, this.schema, keepingLogger(), false), this.schema, "auto", known.slice(0, -1));
     await pool.end();
     await this.start("old", 2);
+    // A deploy is over when all is settled: a machine that is slower than the senders is not left with much.
+    this.senders.mostOwed = 150;
     this.senders.start();
+    void this.#count();
     await this.goesOn();
+  }
+
+  async #count(): Promise<void> {
+    while (!this.#over) {
+      this.senders.owed = await this.run.owedIn(this.schema).catch(() => this.senders.owed);
+      await pause(200);
+    }
   }
 
   async start(version: Version, n: number, changed = false): Promise<readonly Player[]> {
@@ -113,13 +124,18 @@ class Deploy {
     }
   }
 
+  stop(): void {
+    this.#over = true;
+    this.senders.stop();
+  }
+
   /** The new version is there, alone or not; what it alone handles is handled, and all is settled. */
   async end(): Promise<boolean> {
     if (this.up.new.length === 0) await this.start("new", 1);
     await this.senders.finish();
     this.run.schema = this.schema;
     const settled = await this.run.settled();
-    this.senders.stop();
+    this.stop();
     const left = [...this.up.old, ...this.up.new];
     for (const one of left) one.signal("SIGTERM");
     await Promise.all(left.map((one) => one.ended));
@@ -166,8 +182,12 @@ class Deploys extends Run {
     return rows[0]?.n ?? 0;
   }
 
-  override async owed(): Promise<number> {
-    const { rows } = await this.pool.query<{ n: number }>(`select count(*)::int as n from ${this.schema}.delivery`);
+  override owed(): Promise<number> {
+    return this.owedIn(this.schema);
+  }
+
+  async owedIn(schema: string): Promise<number> {
+    const { rows } = await this.pool.query<{ n: number }>(`select count(*)::int as n from ${schema}.delivery`);
     return rows[0]?.n ?? 1;
   }
 
@@ -200,7 +220,7 @@ async function play(options: ChaosOptions): Promise<Played> {
     await run.sawTheLast();
     return await verdict(run, drained, began);
   } finally {
-    for (const { senders } of run.deploys) senders.stop();
+    for (const one of run.deploys) one.stop();
     run.provider.stop();
     await run.stop();
   }

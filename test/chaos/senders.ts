@@ -15,6 +15,7 @@ export class Senders {
   readonly acked = new Set<string>();
   /** Deliveries outstanding, as the harness last counted them. */
   owed = 0;
+  mostOwed = MOST_OWED;
   readonly #random: () => number;
   readonly #url: () => string;
   readonly #topicOf: (luck: number, n: number) => ChaosTopic;
@@ -45,7 +46,7 @@ export class Senders {
   }
 
   #offer(): void {
-    if (this.owed + this.#sending.size > MOST_OWED) return;
+    if (this.owed + this.#sending.size > this.mostOwed) return;
     for (let i = 0; i < AT_ONCE; i++) {
       const n = this.offered.size;
       const topic = this.#topicOf(this.#random(), n);
