@@ -35,8 +35,8 @@ export const catalogue = {
     canRetry: false,
   },
   NT_SCHEMA_NEWER: {
-    expected: "a schema that this version of Nevertwice knows",
-    next: "Deploy the newer Nevertwice: an older one must not write to a newer schema.",
+    expected: "a schema that this version of Nevertwice can work on",
+    next: "Deploy the newer Nevertwice: the migration that is named says that older ones cannot work on what it leaves.",
     canRetry: false,
   },
   NT_EMBEDDED_VERSION: {

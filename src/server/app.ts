@@ -26,13 +26,18 @@ export interface Serving {
 }
 
 const IN = "/in/";
+/** How often a server that is closing looks for connections that stand idle by now. */
+const CLOSING_MS = 50;
 
 /** Serves an instance. Throws NT_PORT when the port is taken. */
 export async function serve(nt: Runtime, options: ServeOptions): Promise<Serving> {
   const app = pages(nt);
   const others = toNode((request: Request) => app.fetch(request));
   const inboxes = new Map<string, (req: IncomingMessage, res: ServerResponse) => Promise<void>>();
+  let closing = false;
   const server = createServer((req, res) => {
+    // A sender that never pauses would keep its connection, and the server with it, for ever.
+    if (closing) res.setHeader("connection", "close");
     const url = req.url ?? "/";
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
@@ -56,8 +61,14 @@ export async function serve(nt: Runtime, options: ServeOptions): Promise<Serving
     port,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        closing = true;
         server.closeIdleConnections();
+        // What is being answered now leaves its connection idle.
+        const looking = setInterval(() => server.closeIdleConnections(), CLOSING_MS);
+        server.close(() => {
+          clearInterval(looking);
+          resolve();
+        });
       }),
   };
 }

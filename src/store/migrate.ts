@@ -1,4 +1,17 @@
+/**
+ * Migrations, and what a process does on a schema that is not of its version.
+ *
+ * During a deploy old and new code run side by side: the new one migrates while the old one works on, and an old process may start
+ * after that (a crash, a machine that was slow, a roll back). So a migration leaves the schema in a state on which the version
+ * before it works: it adds; what it takes away, the version before has stopped to use. A process that finds migrations it does not
+ * know works on, and says so.
+ *
+ * One that cannot keep to that says since which version processes can work on what it leaves, in its name: `0031_one_clock_from_0029`
+ * is refused by processes that know less than 0029, with NT_SCHEMA_NEWER. The name is in the database, so that processes can ask
+ * that were built before the file was there. It keeps them from starting; those that run then have to be stopped by hand, before.
+ */
 import { fault } from "../core/errors.ts";
+import { sqlState } from "../core/sql-state.ts";
 import type { Connections } from "./connections.ts";
 import { migrationFiles } from "./migration-files.ts";
 
@@ -32,24 +45,68 @@ select exists (
 const NUMBER = `-- migrate: the newest one applied
 select coalesce(max(number), 0) as number from nevertwice.migration`;
 
+const NEWER = `-- migrate: those that this version does not know. $1 the newest that it knows
+select number, name
+from nevertwice.migration
+where number > $1
+order by number`;
+
+/** Since which version, by its newest migration, processes can work on what a migration leaves. Without it: all that came before. */
+const SINCE = /_from_(\d{4})$/;
+
+const WAIT = `-- migrate: how long to wait for a table. $1 ms
+select set_config('lock_timeout', $1, true)`;
+
+/** An accept waits for a fifth of it and is then answered 503; its sender comes again. */
+const WAIT_MS = 1_000;
+/** Others get through what has piled up. */
+const BETWEEN_MS = 500;
+/** Three minutes: no handler's transaction is open for longer, by default. */
+const MOST_TRIES = 120;
+
 const APPLIED = `-- migrate: applied
 insert into nevertwice.migration (number, name) values ($1, $2)`;
 
 /**
- * Applies what is missing, in one transaction under a lock, so that ten processes that start at once do it once.
- * Throws NT_SCHEMA_MISSING where something is missing and may not be applied, NT_SCHEMA_NEWER where the database is ahead.
+ * Applies those that are missing, in one transaction under a lock, so that ten processes that start at once do it once. `newer`:
+ * there are others besides, on which this version works. Throws NT_SCHEMA_MISSING where something is missing and may not be applied,
+ * NT_SCHEMA_NEWER where this version cannot work on what is there.
  */
-export async function migrate(connections: Connections, schema: string, mode: "auto" | "check"): Promise<boolean> {
-  const known = await migrations(schema);
+export async function migrate(
+  connections: Connections,
+  schema: string,
+  mode: "auto" | "check",
+  known: readonly Migration[],
+): Promise<"applied" | "present" | "newer"> {
   const newest = known.at(-1)?.number ?? 0;
-  const present = await applied(connections, schema);
-  if (present > newest) {
-    throw fault("NT_SCHEMA_NEWER", { got: `schema "${schema}" at ${present}, while this version knows ${newest}` });
+  for (let tries = 1; ; tries++) {
+    const present = await applied(connections, schema);
+    if (present > newest) {
+      const { rows } = await connections.run<{ number: number; name: string }>(NEWER, [newest]);
+      const refusing = rows.find(({ name }) => Number(SINCE.exec(name)?.[1] ?? 0) > newest);
+      if (refusing === undefined) return "newer";
+      const got = `schema "${schema}" with ${refusing.number} ${refusing.name}, while this version knows ${newest}`;
+      throw fault("NT_SCHEMA_NEWER", { got });
+    }
+    if (present === newest) return "present";
+    if (mode === "check") {
+      throw fault("NT_SCHEMA_MISSING", { got: `schema "${schema}" at ${present} of ${newest}` });
+    }
+    try {
+      if (await apply(connections, schema, known)) return "applied";
+    } catch (error) {
+      // Somebody holds what it needs, or stands in a circle with it.
+      if (tries >= MOST_TRIES || !["55P03", "40P01"].includes(sqlState(error) ?? "")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS));
+    }
   }
-  if (present === newest) return false;
-  if (mode === "check") {
-    throw fault("NT_SCHEMA_MISSING", { got: `schema "${schema}" at ${present} of ${newest}` });
-  }
+}
+
+/**
+ * Whether anything was missing. What waits for a table's strongest lock holds up everybody who comes after it, for as long as the
+ * longest transaction that was there before: so it does not wait for long, lets the others through, and tries again.
+ */
+async function apply(connections: Connections, schema: string, known: readonly Migration[]): Promise<boolean> {
   const client = await connections.connect();
   let failed = true;
   try {
@@ -61,14 +118,15 @@ export async function migrate(connections: Connections, schema: string, mode: "a
       const { rows } = await client.query({ text: connections.placed(NUMBER) });
       at = (rows[0] as { number: number }).number;
     }
-    for (const migration of known) {
-      if (migration.number <= at) continue;
-      await client.query(migration.text);
-      await client.query({ text: connections.placed(APPLIED), values: [migration.number, migration.name] });
+    const missing = known.filter(({ number }) => number > at);
+    await client.query({ text: WAIT, values: [String(WAIT_MS)] });
+    for (const { number, name, text } of missing) {
+      await client.query(text);
+      await client.query({ text: connections.placed(APPLIED), values: [number, name] });
     }
     await client.query("commit");
     failed = false;
-    return true;
+    return missing.length > 0;
   } finally {
     connections.release(client, failed);
   }

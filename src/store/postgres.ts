@@ -29,7 +29,7 @@ import { Connections, SharedConnection } from "./connections.ts";
 import type { PoolLike } from "./driver.ts";
 import { cancelMessage, note, outcomes, pauseConsumer } from "./job.ts";
 import { channel, HINT, listen } from "./listen.ts";
-import { migrate } from "./migrate.ts";
+import { migrate, migrations } from "./migrate.ts";
 import { sendIn } from "./outbox.ts";
 import { Preparing } from "./preparing.ts";
 import { PostgresSchedules } from "./schedule.ts";
@@ -143,7 +143,10 @@ export class PostgresStore implements Store {
   }
 
   async migrate(mode: "auto" | "check"): Promise<void> {
-    if (!(await migrate(this.#connections, this.#schema, mode))) return;
+    const schema = this.#schema;
+    const found = await migrate(this.#connections, schema, mode, await migrations(schema));
+    if (found === "newer") this.#logger.info({ schema }, "the schema is newer than this version, which works on it");
+    if (found !== "applied") return;
     const { rows } = await this.#connections.run<{ ms: string }>(INSPECT);
     try {
       await this.#tidy.makePartitions(Number(rows[0]?.ms));

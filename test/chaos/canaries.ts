@@ -4,15 +4,22 @@ import pg from "pg";
 import type { PoolLike } from "../../src/index.ts";
 import type { Claim, Settlement, Store, Transaction } from "../../src/core/ports/store.ts";
 import { bound } from "./failpoints.ts";
+import { deployCanaries } from "./deploy-canaries.ts";
+import { outboxCanaries } from "./outbox-canaries.ts";
+import { scheduleCanaries } from "./schedule-canaries.ts";
 
-export type Fault = "lost" | "doubled" | "newer-failed";
+export type Fault = "lost" | "doubled" | "newer-failed" | "uncommitted";
 
-interface Canary {
+export interface Canary {
   readonly about: string;
+  /** What it loses stays outstanding, and is not waited for as long as other work. */
+  readonly leaves?: boolean;
   /** What it must be caught by. */
   readonly reasons: readonly Fault[];
   wrap?(store: Store): Store;
   pool?(url: string): PoolLike;
+  /** Rewrites a statement, where a scenario's processes let it. */
+  statement?(text: string): string;
 }
 
 function withTransactions(store: Store, wrap: (tx: Transaction) => Partial<Transaction>): Store {
@@ -34,6 +41,9 @@ async function current<Held extends Claim>(store: Store, held: Held): Promise<He
 }
 
 export const canaries = {
+  ...outboxCanaries,
+  ...scheduleCanaries,
+  ...deployCanaries,
   "settle-apart": {
     about: "the settlement commits apart from the effects, and after them",
     reasons: ["doubled"],

@@ -10,6 +10,9 @@ const counts: Readonly<Record<string, number>> = {
   "pg-restart": 3,
   "commit-cut": 5,
   zombie: 4,
+  "outbox-race": 8,
+  "schedule-kill": 5,
+  deploy: 4,
 };
 const canaryCounts: Readonly<Record<string, number>> = {
   ...counts,

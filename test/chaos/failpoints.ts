@@ -13,7 +13,15 @@ export const POINTS = [
 ] as const;
 /** In the server that accepts. */
 export const SERVER_POINTS = ["before-accept", "after-accept"] as const;
-export type Point = (typeof POINTS)[number] | (typeof SERVER_POINTS)[number];
+/** In a process that sends in transactions of its own. */
+export const WRITER_POINTS = ["before-send", "sent", "before-commit", "committing"] as const;
+/** In a process that decides a slot: before it, when the row is taken, when the messages are sent, at COMMIT and after it. */
+export const SLOT_POINTS = ["slot-due", "slot-taken", "slot-sent", "slot-committing", "slot-committed"] as const;
+export type Point =
+  | (typeof POINTS)[number]
+  | (typeof SERVER_POINTS)[number]
+  | (typeof WRITER_POINTS)[number]
+  | (typeof SLOT_POINTS)[number];
 
 /** From the harness to a process. */
 export type Order =
@@ -25,7 +33,13 @@ export type Report =
   | { readonly ready: true; readonly url?: string }
   | { readonly hit: Point; readonly of?: string | undefined }
   /** The result of a step is recorded: no request under its key may come after this. */
-  | { readonly recorded: string };
+  | { readonly recorded: string }
+  /** What a writer is about to send, and how its transaction was answered. */
+  | { readonly offered: readonly string[] }
+  | { readonly answered: readonly string[]; readonly as: Answered };
+
+/** `failed`: COMMIT was never sent. `unknown`: it was, and not answered. */
+export type Answered = "committed" | "rolled-back" | "failed" | "unknown";
 
 export class Points {
   #armed: Point | undefined;

@@ -1,6 +1,6 @@
 // The mix of handlers that every scenario runs, and what each must leave behind.
 import { RetryError } from "../../src/index.ts";
-import type { Nevertwice } from "../../src/index.ts";
+import type { ConsumerOptions, Nevertwice } from "../../src/index.ts";
 import { none } from "../../src/sources/credentials.ts";
 import type { Points } from "./failpoints.ts";
 
@@ -22,9 +22,15 @@ export function inbox(nt: Nevertwice): ReturnType<typeof nt.inbox<Record<string,
   return nt.inbox("in", none({ acceptAnybody: true, key: { header: "x-id" }, topic: { header: "x-topic" } }));
 }
 
-export function declare(nt: Nevertwice, points: Points, providerUrl: string): void {
+/** `changed` are options of some of the consumers that another deploy has otherwise. */
+export function declare(
+  nt: Nevertwice,
+  points: Points,
+  providerUrl: string,
+  changed: ConsumerOptions = {},
+): ReturnType<typeof inbox> {
   const from = inbox(nt);
-  from.on("grouped", { consumer: "grouped", retry }, async (_, { message, deliveryId, tx }) => {
+  from.on("grouped", { consumer: "grouped", retry, ...changed }, async (_, { message, deliveryId, tx }) => {
     await tx.query(EFFECT, [message.key, "grouped", deliveryId]);
     await points.reach("in-tx");
   });
@@ -58,7 +64,7 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
     await tx.query("update public.chaos_hot set n = n + 1 where id = $1", [spread(message.key, HOT_ROWS)]);
     await tx.query(EFFECT, [message.key, "hot", deliveryId]);
   });
-  from.on("flaky", { consumer: "flaky", retry }, async (_, { message, deliveryId, tx, attempt }) => {
+  from.on("flaky", { consumer: "flaky", retry, ...changed }, async (_, { message, deliveryId, tx, attempt }) => {
     await tx.query(EFFECT, [message.key, "flaky", deliveryId]);
     if (attempt <= spread(message.key, 3)) throw new Error("not this time");
   });
@@ -75,6 +81,17 @@ export function declare(nt: Nevertwice, points: Points, providerUrl: string): vo
       process.kill(process.pid, "SIGKILL");
     },
   );
+  return from;
+}
+
+/** The consumers that a newer deploy has besides: of all that comes in, and of what is sent. */
+export function declareNew(nt: Nevertwice, from: ReturnType<typeof inbox>): void {
+  from.on("*", { consumer: "audit", retry }, async (_, { message, deliveryId, tx }) => {
+    await tx.query(EFFECT, [message.key, "audit", deliveryId]);
+  });
+  nt.on<{ of: string }>("*", { consumer: "watch", retry }, async ({ of }, { deliveryId, tx }) => {
+    await tx.query(EFFECT, [of, "watch", deliveryId]);
+  });
 }
 
 /** The kinds of effect that a message of a topic has, once each. */

@@ -3,22 +3,24 @@ import type { Order, Point, Report } from "./failpoints.ts";
 
 type Hit = Extract<Report, { readonly hit: Point }>;
 
-/** A process of the product: a worker, or the server that accepts. */
+/** A process of the product: a worker, the server that accepts, or what a scenario has besides. */
 export class Player {
-  readonly role: "worker" | "server";
+  readonly role: string;
   readonly ready: Promise<string>;
   readonly #child: ChildProcess;
   readonly #onHit = new Set<(hit: Hit) => void>();
+  #asked = false;
   readonly ended: Promise<void>;
 
   constructor(
-    role: "worker" | "server",
+    role: string,
     env: Record<string, string>,
     onReport: (report: Report) => void,
     onFailure: (why: string) => void,
+    script = "test/chaos/process.ts",
   ) {
     this.role = role;
-    this.#child = fork("test/chaos/process.ts", {
+    this.#child = fork(script, {
       env: { ...process.env, ...env, CHAOS_ROLE: role },
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
@@ -26,8 +28,8 @@ export class Player {
     this.#child.stderr?.on("data", (chunk) => (errors += String(chunk)));
     this.ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
-        // By SIGKILL it ends as it should. By itself it never does.
-        if (signal !== "SIGKILL" && signal !== "SIGTERM")
+        // By SIGKILL it ends as it should, and where it was asked to stop. By itself it never does.
+        if (signal !== "SIGKILL" && signal !== "SIGTERM" && !(this.#asked && code === 0))
           onFailure(`a ${role} ended with ${code ?? signal}: ${errors.slice(-500)}`);
         resolve();
       });
@@ -46,6 +48,7 @@ export class Player {
   }
 
   signal(name: NodeJS.Signals): void {
+    this.#asked ||= name === "SIGTERM";
     this.#child.kill(name);
   }
 

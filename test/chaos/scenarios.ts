@@ -1,25 +1,33 @@
 import { restartEmbedded } from "../../src/store/embedded/server.ts";
 import { until } from "../support/database.ts";
 import type { CanaryName } from "./canaries.ts";
+import { deploy } from "./deploy.ts";
 import { POINTS, type Point, SERVER_POINTS } from "./failpoints.ts";
-import { type ChaosOptions, Harness, LEASE_MS } from "./harness.ts";
+import { Harness } from "./harness.ts";
+import { outboxRace } from "./outbox-race.ts";
 import type { Player } from "./player.ts";
 import { CUTS } from "./proxy.ts";
-import { type ChaosResult, verdict } from "./verdict.ts";
+import { type ChaosOptions, LEASE_MS, pause, type Played } from "./run.ts";
+import { scheduleKill } from "./schedule-kill.ts";
+import { verdict } from "./verdict.ts";
 
-interface Scenario {
+export interface Scenario {
   readonly about: string;
   readonly needs: { readonly proxy?: boolean; readonly embedded?: boolean };
+  readonly canaries: readonly CanaryName[];
+  play(options: ChaosOptions): Promise<Played>;
+}
+
+/** Faults in what the harness plays: providers, a server, two workers. */
+interface Faults extends Omit<Scenario, "play"> {
   /** Failpoints that must all have been hit. */
   readonly points: readonly Point[];
-  readonly canaries: readonly CanaryName[];
   /** One fault. */
   fault(harness: Harness, n: number): Promise<void>;
   /** What else must be true at the end; a sentence for each thing that is not. */
   after?(harness: Harness): Promise<readonly string[]>;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const ZOMBIE_POINTS = ["started", "claimed", "in-tx", "after-request"] as const;
 /**
  * Where a canary's zombie is frozen: a settlement that comes too late, and a retry that reaches a newer execution. Elsewhere
@@ -53,7 +61,7 @@ async function secondRun(harness: Harness, frozen: Player, point: Point, of: str
   return undefined;
 }
 
-export const scenarios: Readonly<Record<string, Scenario>> = {
+const faults: Readonly<Record<string, Faults>> = {
   "worker-kill": {
     about: "SIGKILL to a worker at each failpoint in turn",
     needs: {},
@@ -179,34 +187,41 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
-/** Runs a scenario once; its result, and the sentences about what was not expected. */
-export async function runScenario(
-  options: ChaosOptions,
-): Promise<{ result: ChaosResult; unexpected: readonly string[] }> {
-  const scenario = scenarios[options.scenario];
-  if (scenario === undefined)
-    throw new Error(`there is no scenario ${options.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
+async function playFaults(scenario: Faults, options: ChaosOptions): Promise<Played> {
   const harness = new Harness(options);
   const began = performance.now();
   try {
     await harness.start(scenario.needs);
     for (let n = 0; n < options.count; n++) {
       await scenario.fault(harness, n);
-      await harness.faulted();
+      await harness.faulted(harness.senders.acked.size);
       if (await harness.caughtAlready()) break;
     }
     const drained = await harness.drain();
     await harness.sawTheLast();
     if (options.canary === undefined) {
       harness.unexpected.push(...((await scenario.after?.(harness)) ?? []));
-      const least = options.scenario === "worker-kill" && options.count >= 100 ? 10 : 1;
-      for (const point of options.count >= scenario.points.length ? scenario.points : []) {
-        const hits = harness.hits.get(point) ?? 0;
-        if (hits < least) harness.unexpected.push(`failpoint ${point} was hit ${hits} times, not ${least}`);
-      }
+      harness.allHit(scenario.points, options.scenario === "worker-kill" && options.count >= 100 ? 10 : 1);
     }
     return { result: await verdict(harness, drained, performance.now() - began), unexpected: harness.unexpected };
   } finally {
     await harness.stop();
   }
+}
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  ...Object.fromEntries(
+    Object.entries(faults).map(([name, one]) => [name, { ...one, play: (options) => playFaults(one, options) }]),
+  ),
+  "outbox-race": outboxRace,
+  "schedule-kill": scheduleKill,
+  deploy,
+};
+
+/** Runs a scenario once. */
+export function runScenario(options: ChaosOptions): Promise<Played> {
+  const scenario = scenarios[options.scenario];
+  if (scenario === undefined)
+    throw new Error(`there is no scenario ${options.scenario}; there are ${Object.keys(scenarios).join(", ")}`);
+  return scenario.play(options);
 }

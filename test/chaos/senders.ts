@@ -15,16 +15,19 @@ export class Senders {
   readonly acked = new Set<string>();
   /** Deliveries outstanding, as the harness last counted them. */
   owed = 0;
+  mostOwed = MOST_OWED;
   readonly #random: () => number;
   readonly #url: () => string;
+  readonly #topicOf: (luck: number, n: number) => ChaosTopic;
   readonly #sending = new Set<Promise<void>>();
   #offering: NodeJS.Timeout | undefined;
   #stopping = false;
 
-  /** `url` is asked each time: the server is killed, and the next one listens elsewhere. */
-  constructor(random: () => number, url: () => string) {
+  /** `url` is asked each time: the server is killed, and the next one listens elsewhere. `topicOf` is given a number from 0 to 1. */
+  constructor(random: () => number, url: () => string, topicOf: (luck: number, n: number) => ChaosTopic = mixed) {
     this.#random = random;
     this.#url = url;
+    this.#topicOf = topicOf;
   }
 
   start(): void {
@@ -43,15 +46,10 @@ export class Senders {
   }
 
   #offer(): void {
-    if (this.owed + this.#sending.size > MOST_OWED) return;
+    if (this.owed + this.#sending.size > this.mostOwed) return;
     for (let i = 0; i < AT_ONCE; i++) {
       const n = this.offered.size;
-      const luck = this.#random();
-      // Two that kill their process for a while, one that always does, and the rest in a fixed proportion.
-      let topic: ChaosTopic =
-        luck < 0.35 ? "grouped" : luck < 0.45 ? "alone" : luck < 0.65 ? "step" : luck < 0.85 ? "hot" : "flaky";
-      if (n === 30 || n === 300) topic = "poison";
-      if (n === 60) topic = "deadly";
+      const topic = this.#topicOf(this.#random(), n);
       const key = `${topic}-${n}-${randomUUID().slice(0, 8)}`;
       this.offered.set(key, topic);
       const sent = this.#send(key, topic).finally(() => this.#sending.delete(sent));
@@ -86,4 +84,11 @@ export class Senders {
       }),
     );
   }
+}
+
+/** Two that kill their process for a while, one that always does, and the rest in a fixed proportion. */
+function mixed(luck: number, n: number): ChaosTopic {
+  if (n === 30 || n === 300) return "poison";
+  if (n === 60) return "deadly";
+  return luck < 0.35 ? "grouped" : luck < 0.45 ? "alone" : luck < 0.65 ? "step" : luck < 0.85 ? "hot" : "flaky";
 }

@@ -1,6 +1,7 @@
 import { canary, type CanaryName, type Fault } from "./canaries.ts";
 import { due, HOT_ROWS } from "./handlers.ts";
-import { type Harness, LEASE_MS } from "./harness.ts";
+import type { Harness } from "./harness.ts";
+import { LEASE_MS } from "./run.ts";
 
 export interface ChaosResult {
   readonly scenario: string;
@@ -22,7 +23,7 @@ export interface ChaosResult {
  * logged. What was not expected is added to the harness's sentences.
  */
 export async function verdict(harness: Harness, drained: boolean, ms: number): Promise<ChaosResult> {
-  const { provider, unexpected, options } = harness;
+  const { provider, unexpected } = harness;
   const { offered, acked } = harness.senders;
   const found = await harness.rows<{ message: string; kind: string; times: number }>(
     "select message, kind, count(*)::int as times from chaos_effect group by message, kind",
@@ -58,20 +59,7 @@ export async function verdict(harness: Harness, drained: boolean, ms: number): P
   const newerFailed = failed.rows[0]?.n ?? 0;
   if (newerFailed > 0) unexpected.push(`${newerFailed} newer executions failed by a zombie`);
   const effects = found.rows.reduce((sum, row) => sum + row.times, 0);
-  return {
-    scenario: options.scenario,
-    attempted: offered.size,
-    acked: acked.size,
-    effects,
-    lost,
-    doubled,
-    unexpected: unexpected.length,
-    recovered: harness.recovered,
-    drained,
-    faults: harness.faults,
-    ms: Math.round(ms),
-    seed: options.seed,
-  };
+  return harness.result({ attempted: offered.size, acked: acked.size, effects, lost, doubled }, { drained, ms });
 }
 
 /** Whether a canary was caught for its reason. */
@@ -79,6 +67,7 @@ export function caught(name: CanaryName, result: ChaosResult, unexpected: readon
   const found: Record<Fault, boolean> = {
     lost: result.lost > 0,
     doubled: result.doubled > 0,
+    uncommitted: unexpected.some((sentence) => sentence.includes("never committed")),
     "newer-failed": unexpected.some((sentence) => sentence.includes("newer executions failed")),
   };
   return canary(name)?.reasons.some((reason) => found[reason]) ?? false;

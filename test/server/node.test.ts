@@ -32,6 +32,31 @@ function wire(url: string, text: string): Promise<string> {
 }
 
 describe("the server", () => {
+  // A rolling deploy never ended: the old process went on answering whoever had a connection and did not pause.
+  test("that is closing ends, although senders keep their connections busy", async () => {
+    const nt = db.open();
+    nt.inbox("stripe", stripe({ secret: SECRET }));
+    const serving = await serve(nt, { port: 0, host: "127.0.0.1" });
+    const { port } = new URL(serving.url);
+    const busy = Array.from({ length: 4 }, () => connect(Number(port), "127.0.0.1"));
+    const ended = busy.map((socket) => new Promise((resolve) => socket.on("error", () => {}).once("close", resolve)));
+    let answers = 0;
+    for (const socket of busy) {
+      const ask = (): void => void socket.write("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n");
+      // The next one follows the answer at once, and takes longer than the server needs to look for idle connections.
+      socket.on("connect", ask);
+      socket.on("data", (chunk) => {
+        for (const _ of String(chunk).matchAll(/HTTP\/1\.1 200/g)) {
+          answers++;
+          ask();
+        }
+      });
+    }
+    await until("all are served", () => answers > 20);
+    await serving.close();
+    await Promise.all(ended);
+  });
+
   test("takes messages at /in/<inbox>, says that it is up and ready, and names the inboxes there are", async () => {
     const nt = db.open();
     nt.inbox("stripe", stripe({ secret: SECRET }));

@@ -222,7 +222,10 @@ export interface Store {
   readonly children: ChildrenStore;
   /** Connects, reports, and throws NT_DATABASE_STANDBY on a standby. */
   inspect(): Promise<Durability>;
-  /** `auto` applies what is missing, safe when ten processes start at once; `check` throws NT_SCHEMA_MISSING. Both throw NT_SCHEMA_NEWER. */
+  /**
+   * `auto` applies what is missing, safe when ten processes start at once; `check` throws NT_SCHEMA_MISSING. Both work on a newer schema,
+   * as old processes have to during a deploy, unless one of its migrations says that this version cannot: NT_SCHEMA_NEWER.
+   */
   migrate(mode: "auto" | "check"): Promise<void>;
   /** Registers what is new and marks the rest as declared. Throws NT_CONSUMER_CHANGED. */
   declare(consumers: readonly ConsumerDeclaration[]): Promise<void>;
