@@ -32,8 +32,8 @@ describe.each(played)("%s", (scenario) => {
     const { result, unexpected } = await runScenario({ ...options, scenario, count: counts[scenario] ?? 1 });
     expect(unexpected).toEqual([]);
     expect(result).toMatchObject({ lost: 0, doubled: 0, unexpected: 0, drained: true, faults: counts[scenario] });
-    expect(result.acked).toBeGreaterThan(20);
-    expect(result.effects).toBeGreaterThan(20);
+    expect(result.acked).toBeGreaterThan(10);
+    expect(result.effects).toBeGreaterThan(10);
   });
 
   // One canary of each: the rest by command, `--canary`. They prove the harness, not the server: once is enough.
